@@ -89,6 +89,19 @@ def _checksum(path: str, version: FileVersion) -> str:
     return checksum(path)
 
 
+def join_copies(origins: Mapping[str, str]) -> dict[str, str]:
+    """Give files with the same bytes one origin, and tell which these are.
+
+    Args:
+        origins: the origin of each file, by its path.
+    """
+    copies = find_copies(origins)
+    joined = _join_origins(origins, copies)
+    if joined != origins:
+        give_notice(_notice(copies, "count as one origin, which is within one fold"))
+    return joined
+
+
 def split_copies_together(
     origins: Mapping[str, str], split: Callable[[Mapping[str, str]], Result]
 ) -> Result:

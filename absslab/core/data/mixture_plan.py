@@ -11,6 +11,12 @@ from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Steps, run_to_end
+from absslab.core.data.folds import (
+    FEWEST_FOLDS,
+    choose_splits,
+    divide_into_folds,
+    shares_of_splits,
+)
 from absslab.core.data.mixing import MixingConfig, MixtureSpec
 from absslab.core.data.mixture_drawing import check_classes_of_pairs, sample_spec
 from absslab.core.data.recordings import (
@@ -42,6 +48,17 @@ class MixtureFolderConfig(Config):
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0), "train, validation and test", unit="%"
     )
+    n_folds: int | None = option(
+        None,
+        "instead of split_percentages, divide the recordings into so many folds",
+        at_least=FEWEST_FOLDS,
+    )
+    holdout_fold: int | None = option(
+        None,
+        "with n_folds: the fold of the test split, from 1; the fold before it is the validation "
+        "split, and the others are the train split",
+        at_least=1,
+    )
     splits: tuple[str, ...] = option(
         SPLITS, "the splits to write; recordings are divided as for all of them", choices=SPLITS
     )
@@ -64,12 +81,43 @@ class MixtureFolderConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shares = check_percentages(self.split_percentages)
+        self._check_folds()
+        shares = check_percentages(self.percentages)
         if not set(self.splits) & set(shares):
             raise InputError(
                 f"splits is {format_setting(self.splits)}: expected one of more than 0 % "
                 f"({', '.join(shares)})"
             )
+
+    def _check_folds(self) -> None:
+        if self.n_folds is None and self.holdout_fold is None:
+            return
+        if self.n_folds is None:
+            raise InputError(
+                f"holdout_fold is {self.holdout_fold}, but there are no folds: pass --n_folds 4"
+            )
+        if self.holdout_fold is None or self.holdout_fold > self.n_folds:
+            raise InputError(
+                f"holdout_fold is {format_setting(self.holdout_fold)}: expected the number of the "
+                f"fold to test on, 1 to {self.n_folds}, as in --holdout_fold 1"
+            )
+        if self.split_percentages != type(self).split_percentages:
+            raise InputError(
+                f"split_percentages is {format_setting(self.split_percentages)}, and n_folds "
+                f"{self.n_folds}: both divide the recordings; pass one of them"
+            )
+
+    @property
+    def percentages(self) -> Percentages:
+        """The percentages of the recordings and mixtures in train, validation and test."""
+        return self.split_percentages if self.n_folds is None else shares_of_splits(self.n_folds)
+
+    def divide(self, recordings: Sequence[Recording]) -> dict[str, list[Recording]]:
+        """Divide recordings into train, validation and test, by folds or by percentages."""
+        if self.n_folds is None or self.holdout_fold is None:
+            return split_recordings(recordings, percentages=self.percentages, seed=self.seed)
+        folds = divide_into_folds(recordings, n_folds=self.n_folds, seed=self.seed)
+        return choose_splits(folds, self.holdout_fold)
 
 
 @dataclass(frozen=True)
@@ -98,13 +146,13 @@ class MixturePlan:
     @property
     def counts(self) -> dict[str, int]:
         """Number of mixtures in each split that is written, and has any."""
-        counts = count_mixtures(self.config.n_files, self.config.split_percentages)
+        counts = count_mixtures(self.config.n_files, self.config.percentages)
         written = self.config.splits
         return {split: count for split, count in counts.items() if count and split in written}
 
     def give_notice_of_empty_splits(self) -> None:
         """Tell which splits have no mixture because there are so few."""
-        percentages = self.config.split_percentages
+        percentages = self.config.percentages
         counts = count_mixtures(self.config.n_files, percentages)
         empty = [name for name in self.config.splits if counts.get(name) == 0]
         if empty:
@@ -224,7 +272,7 @@ def planning_steps(
         raise left_out.to_error()
     if mixing.pairs and recordings:
         check_classes_of_pairs(classes_of(recordings))
-    split = split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)
+    split = config.divide(recordings)
     backgrounds: dict[str, list[Recording]] = {name: [] for name in SPLITS}
     if mixing.background_folder is not None:
         backgrounds = _split_backgrounds(
@@ -250,14 +298,15 @@ def _split_backgrounds(
     left_out: LeftOut,
 ) -> dict[str, list[Recording]]:
     n_origins = len({recording.origin for recording in recordings})
-    n_splits = len(check_percentages(config.split_percentages))
+    n_splits = config.n_folds or len(check_percentages(config.percentages))
     if n_origins < n_splits:
+        part = "split" if config.n_folds is None else "fold"
         lost = f"; {left_out.to_error()}" if left_out else ""
         origins = "origin" if n_origins == 1 else "origins"
         of_origins = f" of {n_origins} {origins}" if n_origins < len(recordings) else ""
         raise InputError(
             f"background_folder {{path}} has {len(recordings)} recordings{of_origins}: "
-            f"expected at least {n_splits}, one for each split{escape_braces(lost)}",
+            f"expected at least {n_splits}, one for each {part}{escape_braces(lost)}",
             path=folder,
         )
-    return split_recordings(recordings, percentages=config.split_percentages, seed=config.seed)
+    return config.divide(recordings)

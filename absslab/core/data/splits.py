@@ -53,6 +53,28 @@ def split_origins(
                 "add recordings of it, leave the class out or set one of split_percentages to 0 "
                 "(a recording without an origin counts as one origin)"
             )
+    return distribute_origins(labels, shares, seed)
+
+
+def distribute_origins(
+    labels: Mapping[str, Sequence[str]], shares: Mapping[str, float], seed: int
+) -> dict[str, str]:
+    """Distribute origins over parts of any names; see `split_origins`.
+
+    Args:
+        labels: the classes of each origin; each class has at least as many origins as there are
+            parts.
+        shares: percentages of the parts, by their names; their sum is 100.
+        seed: seed of the shuffling.
+
+    Returns:
+        the name of the part of each origin.
+
+    Raises:
+        InputError: origins have several classes, and not every class can be in every part.
+    """
+    origins = sorted(labels)
+    classes = sorted(set().union(*labels.values()))
     rng = np.random.default_rng(seed)
     if all(len(set(labels[origin])) == 1 for origin in origins):
         return _split_by_class(origins, classes, labels, shares, rng)

@@ -166,8 +166,8 @@ class MixturesPanel(WorkbenchPanel):
         if self.which.value == WRITTEN:
             return *choice, self.state.mixture_folder
         config = self.folder.config
-        settings = (config.split_percentages, config.seed, *event_source(config))
-        return *choice, self.mixing.config, *settings
+        division = (config.percentages, config.holdout_fold, config.seed)
+        return *choice, self.mixing.config, *division, *event_source(config)
 
     def _refresh(self) -> None:
         """Show the mixture that is chosen now, if one was shown before."""
