@@ -40,6 +40,7 @@ COMMANDS = {
     "benchmark": "mix, train and score under conditions of rising difficulty, for several seeds",
     "sweep": "train and score every combination of a grid of settings, and go on where it stopped",
     "compare": "compare scores of the same mixtures, with intervals of their differences",
+    "average": "average the scores of folds: mean and deviation of each",
     "separate": "separate recordings into one file per class",
     "fetch": "download a published corpus, or say how to get it",
     "labels": "convert tables of events from and to Audacity's and Raven's",

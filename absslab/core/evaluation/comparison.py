@@ -146,7 +146,7 @@ def compare(
     first_path, *other_paths = map(str, paths)
     first_result, *other_results = results
     for path, result in zip(other_paths, other_results, strict=True):
-        _check_settings(first_path, first_result.scores, path, result.scores)
+        check_scoring_settings(first_path, first_result.scores, path, result.scores)
         _check_rows(first_path, first_result.table, path, result.table)
     results, notes = _blank_partial_classes(results, list(map(str, paths)))
     notes = [*truth_notes, *_describe_detection(results, paths), *left_out_notes, *notes]
@@ -355,8 +355,12 @@ def _compare_score(name: str, systems: Sequence[_System]) -> ComparedScore:
     return ComparedScore(values, differences, intervals)
 
 
-def _check_settings(path: str, scores: Scores, other_path: str, other: Scores) -> None:
-    """Check that two systems were scored with the same settings."""
+def check_scoring_settings(path: str, scores: Scores, other_path: str, other: Scores) -> None:
+    """Check that two systems were scored with the same settings.
+
+    Raises:
+        InputError: they differ in one on which scores depend.
+    """
     settings = scores.settings.get("scoring", {})
     other_settings = other.settings.get("scoring", {})
     for name in (settings.keys() & other_settings.keys()) - _MAY_DIFFER:
