@@ -29,7 +29,8 @@ from absslab.core.common.progress import LongWork, Progress, Result, Step, run_t
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, evaluation_steps
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import evaluation_steps
 from absslab.core.evaluation.score_files import check_scores_path, write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import Scores

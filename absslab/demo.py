@@ -12,7 +12,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
 from absslab.core.data.synthetic.recording_files import cached_backgrounds, cached_recordings
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.runs.benchmark_conditions import CONDITIONS
 from absslab.core.runs.run_scores import read_run_scores, scores_path, typical_mixture

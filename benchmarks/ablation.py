@@ -19,7 +19,7 @@ from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.files import write_text
 from absslab.core.common.progress import Steps, run_with_progress
 from absslab.core.data.splits import SPLITS
-from absslab.core.evaluation.model_evaluation import EvaluationConfig
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.runs.benchmark import (
     Trial,

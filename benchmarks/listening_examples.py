@@ -23,11 +23,8 @@ from matplotlib.figure import Figure
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import atomic_write, write_text
 from absslab.core.common.progress import Progress, Steps, run_with_progress
-from absslab.core.evaluation.model_evaluation import (
-    Evaluation,
-    EvaluationConfig,
-    open_evaluation,
-)
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import Evaluation, open_evaluation
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.runs.benchmark import Trial

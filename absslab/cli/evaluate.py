@@ -11,12 +11,13 @@ from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
 from absslab.core.common.run_status import report_state, report_steps
 from absslab.core.data.splits import ALL
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.external_estimates import (
     EstimatesConfig,
     EstimatesEvaluation,
     open_estimates,
 )
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, evaluation_steps
+from absslab.core.evaluation.model_evaluation import Evaluation, evaluation_steps
 from absslab.core.evaluation.score_files import check_scores_path, table_path, write_scores
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig

@@ -19,7 +19,7 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import Manifest, read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.splits import SPLITS
-from absslab.core.evaluation.model_evaluation import EvaluationConfig
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import Scores
 from absslab.core.separation.detection import DetectionConfig

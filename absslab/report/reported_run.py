@@ -10,7 +10,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Steps
 from absslab.core.data.splits import SPLITS
-from absslab.core.evaluation.model_evaluation import Evaluation, EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import Evaluation, open_evaluation
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.runs.run_scores import RunScores, read_run_scores, scores_path
 from absslab.core.separation.detection import DetectionConfig

@@ -3,6 +3,7 @@ from .comparison import ComparisonConfig as ComparisonConfig
 from .comparison import compare as compare
 from .comparison import comparison_text as comparison_text
 from .comparison import read_comparison as read_comparison
+from .evaluation_config import EvaluationConfig as EvaluationConfig
 from .external_estimates import EstimatesConfig as EstimatesConfig
 from .external_estimates import EstimatesEvaluation as EstimatesEvaluation
 from .external_estimates import open_estimates as open_estimates
@@ -10,7 +11,6 @@ from .ideal_masks import IdealMasks as IdealMasks
 from .ideal_masks import binary_mask as binary_mask
 from .ideal_masks import ratio_mask as ratio_mask
 from .model_evaluation import Evaluation as Evaluation
-from .model_evaluation import EvaluationConfig as EvaluationConfig
 from .model_evaluation import open_evaluation as open_evaluation
 from .score_files import read_scores as read_scores
 from .score_files import write_scores as write_scores

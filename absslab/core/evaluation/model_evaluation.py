@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from absslab.core.common.config import Config, option
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
@@ -21,10 +20,11 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.clip_events import read_strong_labels
-from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, DataConfig
-from absslab.core.data.splits import ALL, SPLITS
+from absslab.core.data.layouts import DataConfig
+from absslab.core.data.splits import ALL
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.reference_sounds import load_own_sounds, load_references
 from absslab.core.evaluation.score_summary import (
@@ -52,62 +52,6 @@ from absslab.core.separation.detection import (
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.segmentation import Segment, concatenate
 from absslab.core.separation.separator import Separator
-
-
-@dataclass(frozen=True)
-class EvaluationConfig(Config):
-    """The model to score, and the recordings to score it on."""
-
-    checkpoint_path: str = option(
-        "",
-        "the model to score, unless --estimates and --references are given; its file also holds "
-        "the settings of the data that it was trained on",
-        metavar="FILE",
-        required=True,
-    )
-    split: str | None = option(
-        None,
-        "the split whose recordings are scored, or all of them; by default test, but all "
-        "recordings of another folder or table that has no splits of its own, without those that "
-        "the model was trained on",
-        choices=(*SPLITS, ALL),
-    )
-    data_folder: str | None = option(
-        None,
-        "another folder with recordings of the same classes, or of some of them",
-        metavar="FOLDER",
-        aliases=("audio_folder",),
-    )
-    labels: str | None = option(
-        None,
-        "table of labels, if it does not lie in this folder, or has another name",
-        metavar="FILE",
-    )
-    class_columns: tuple[str, ...] | None = option(
-        None,
-        "of a table with a column of 0 and 1 per class, the columns that are classes; by default "
-        "as in the training",
-        metavar="NAME",
-    )
-    data_set_type: str | None = option(
-        None,
-        "layout of this folder, where it differs from that of the training data",
-        choices=LAYOUTS,
-        value_aliases=LAYOUT_ALIASES,
-    )
-    at_own_rate: bool = option(
-        False,
-        "whether mixtures are separated, and their sources scored, at their own rate with all "
-        "channels, instead of at the model's rate in one channel",
-    )
-    self_check: bool = option(
-        False,
-        "whether the model also hears its own outputs, which judges them without true sources; "
-        "this takes several times as long",
-    )
-    device: str = option(
-        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
-    )
 
 
 @dataclass(frozen=True)

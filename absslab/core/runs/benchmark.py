@@ -25,7 +25,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps, smallest_number
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.recordings import Recording, background_steps, split_recordings
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, evaluation_steps
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import evaluation_steps
 from absslab.core.evaluation.score_files import read_scores_alone, write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import is_score_name

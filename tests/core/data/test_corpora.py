@@ -15,7 +15,8 @@ from absslab.core.data.corpora import CORPORA
 from absslab.core.data.jams_files import read_jams
 from absslab.core.data.layouts import LAYOUTS, DataConfig, find_layout
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.settings import Settings
 

@@ -28,7 +28,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.training.experiment import Experiment
 
 CSV = "filename,split,knock,speech\na.wav,train,1,0\nsub/b.wav,test,0,1\n"

@@ -15,8 +15,9 @@ from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.strong_labels import write_events
 from absslab.core.evaluation.comparison import compare
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.external_estimates import EstimatesConfig, open_estimates
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.score_table import BASELINES
 from absslab.core.evaluation.scorer import ScoringConfig

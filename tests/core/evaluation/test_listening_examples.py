@@ -11,7 +11,8 @@ from listening_examples import Ranked, choose, find_model, mask_parts, tabulate
 from listening_measures import Parts, frame_power, log_kurtosis_ratio, measure, musical_noise
 
 from absslab.core.common.errors import InputError
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 
 N = 5 * 16000
 HALF = N // 2

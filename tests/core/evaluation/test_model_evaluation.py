@@ -17,7 +17,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.mixture_folder import source_files
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES, TRUE_TAGS
 from absslab.core.evaluation.score_table import (
     BASELINES,

@@ -13,8 +13,9 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.ideal_masks import IdealMasks
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.model.checkpoint import load_checkpoint

@@ -14,7 +14,8 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.synthetic.recording_files import cached_recordings
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.model.border_frames import find_seen_frames
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.pooling import GWRP

@@ -14,7 +14,8 @@ from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.batches import Batch
 from absslab.core.evaluation.confusion import count_confusions
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.training.augmentation import AugmentationConfig, augment
 from absslab.core.training.config import TrainingConfig

@@ -12,7 +12,8 @@ from ipywidgets.widgets.widget import _instances
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.progress import run_to_end
-from absslab.core.evaluation.model_evaluation import EvaluationConfig, open_evaluation
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.evaluation.score_files import write_scores
 from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import Scores

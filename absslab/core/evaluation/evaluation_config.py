@@ -1,0 +1,63 @@
+"""The settings that say which model is scored on which recordings."""
+
+from dataclasses import dataclass
+
+from absslab.core.common.config import Config, option
+from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS
+from absslab.core.data.splits import ALL, SPLITS
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(Config):
+    """The model to score, and the recordings to score it on."""
+
+    checkpoint_path: str = option(
+        "",
+        "the model to score, unless --estimates and --references are given; its file also holds "
+        "the settings of the data that it was trained on",
+        metavar="FILE",
+        required=True,
+    )
+    split: str | None = option(
+        None,
+        "the split whose recordings are scored, or all of them; by default test, but all "
+        "recordings of another folder or table that has no splits of its own, without those that "
+        "the model was trained on",
+        choices=(*SPLITS, ALL),
+    )
+    data_folder: str | None = option(
+        None,
+        "another folder with recordings of the same classes, or of some of them",
+        metavar="FOLDER",
+        aliases=("audio_folder",),
+    )
+    labels: str | None = option(
+        None,
+        "table of labels, if it does not lie in this folder, or has another name",
+        metavar="FILE",
+    )
+    class_columns: tuple[str, ...] | None = option(
+        None,
+        "of a table with a column of 0 and 1 per class, the columns that are classes; by default "
+        "as in the training",
+        metavar="NAME",
+    )
+    data_set_type: str | None = option(
+        None,
+        "layout of this folder, where it differs from that of the training data",
+        choices=LAYOUTS,
+        value_aliases=LAYOUT_ALIASES,
+    )
+    at_own_rate: bool = option(
+        False,
+        "whether mixtures are separated, and their sources scored, at their own rate with all "
+        "channels, instead of at the model's rate in one channel",
+    )
+    self_check: bool = option(
+        False,
+        "whether the model also hears its own outputs, which judges them without true sources; "
+        "this takes several times as long",
+    )
+    device: str = option(
+        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+    )
