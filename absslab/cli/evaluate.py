@@ -18,13 +18,15 @@ from absslab.core.evaluation.external_estimates import (
     open_estimates,
 )
 from absslab.core.evaluation.model_evaluation import Evaluation, evaluation_steps
+from absslab.core.evaluation.printed_metric import PrintedMetricConfig, metric_lines
 from absslab.core.evaluation.score_files import check_scores_path, table_path, write_scores
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
+from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 
-_MODEL_CONFIGS = (EvaluationConfig, SeparationConfig, DetectionConfig)
+_MODEL_CONFIGS = (EvaluationConfig, PrintedMetricConfig, SeparationConfig, DetectionConfig)
 
 
 def run(arguments: Sequence[str]) -> LeftOut:
@@ -53,6 +55,9 @@ def run(arguments: Sequence[str]) -> LeftOut:
     status_path = given.pop("status_path")
     if output is not None:
         check_scores_path(output)
+    printed = from_flags(PrintedMetricConfig, given)
+    if "average" in given and not printed.metric:
+        raise InputError("average is that of a metric: pass --metric as well")
     left_out = LeftOut("evaluate", on_error=from_flags(ScoringConfig, given).on_error)
     if output is not None:
         left_out.folder = Path(output).parent
@@ -71,6 +76,9 @@ def run(arguments: Sequence[str]) -> LeftOut:
         left_out.write()
         if output:
             write_scores(output, scores, table)
+        if printed.metric:
+            lines = metric_lines(EvaluationResult(scores, table), printed.metric, printed.average)
+            print("\n".join([*lines, ""]))
         print(score_text(scores))
         if output:
             print(f"→ {output}, {table_path(output)}")

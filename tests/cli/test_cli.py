@@ -1026,8 +1026,28 @@ def test_settings_of_scores_out_of_range_are_refused_in_one_line(capsys, checkpo
         (["--bss_eval", "fast"], "bss_eval is 'fast': expected one of"),
         (["--n_resamples", -5], "n_resamples is -5"),
         (["--split", "tset"], "split is 'tset': expected one of train, validation, test"),
+        (["--n_recordings", 0], "n_recordings is 0: expected at least 1"),
+        (["--tagging_thresholds", 0.1, 0.2], "tagging_thresholds has 2 values: expected 1, or 4"),
+        (["--tagging_thresholds", 1.5], "tagging_thresholds is 1.5: expected at most 1"),
+        (["--frame_threshold", -1], "frame_threshold is -1: expected at least 0"),
+        (["--segmentation_threshold", 2], "segmentation_threshold is 2: expected at most 1"),
+        (["--metric", "auc"], "metric is 'auc': expected one of roc_auc_score"),
+        (["--metric", "recall", "--average", "mean"], "average is 'mean': expected one of"),
+        (["--average", "micro"], "average is that of a metric: pass --metric as well"),
     ):
         assert message in run_refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)
+
+
+def test_one_metric_is_printed_per_class(capsys, checkpoint):
+    command = ["evaluate", "--checkpoint_path", str(checkpoint), "--bss_eval", "none"]
+    options = ["--split", "validation", "--metric", "f1-score", "--average", "None"]
+    assert main([*command, *options, "--n_recordings", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("scoring 3 recordings (the validation split)")
+    assert lines[1] == "f1-score of each class (validation):"
+    assert [line.split()[0] for line in lines[2:6]] == ["alert", "knock", "pageturn", "speech"]
+    assert main([*command, "--metric", "recall", "--average", "micro", "--n_recordings", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[2].startswith("micro  ")
 
 
 SETTINGS = {"format": "absslab separation settings", "version": 1}

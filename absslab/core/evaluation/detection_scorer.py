@@ -41,11 +41,20 @@ class DetectionScorer:
     Args:
         classes: K names.
         tolerances: how exactly times must be found.
+        frame_threshold: a class is found in frames with at least this activity, if it is known;
+            None: in the frames of its detected events.
     """
 
-    def __init__(self, classes: Sequence[str], tolerances: Tolerances):
+    def __init__(
+        self,
+        classes: Sequence[str],
+        tolerances: Tolerances,
+        *,
+        frame_threshold: float | None = None,
+    ):
         self.classes = list(classes)
         self.tolerances = tolerances
+        self.frame_threshold = frame_threshold
         self.counts = dict.fromkeys(DETECTION_KINDS, Counts(np.zeros((3, len(self.classes)), int)))
         self.frames = BinnedCounts(len(self.classes))
         self.activities: dict[str, np.ndarray] = {}  # (K, T), of recordings with strong labels
@@ -66,6 +75,8 @@ class DetectionScorer:
         length: float,
         *,
         n_silent: int = 0,
+        activity: np.ndarray | None = None,
+        activity_hop: float = 0.0,
     ) -> dict[str, np.ndarray]:
         """Count the events of a recording.
 
@@ -75,6 +86,8 @@ class DetectionScorer:
             detected: those that a system has found.
             length: of the recording, s.
             n_silent: number of true events that are left out, since they can't be heard.
+            activity: (K, T) in [0, 1], of which `frame_threshold` is a threshold.
+            activity_hop: time from one frame of the activity to the next, s.
 
         Returns:
             what was counted: (K,) by name of the column.
@@ -83,11 +96,16 @@ class DetectionScorer:
         n_frames = math.ceil(length / hop)
         merged = merge_events(true_events)
         found = merge_events(detected)
+        found_frames = frame_roll(found, self.classes, n_frames=n_frames, hop=hop)  # (K, T)
+        if activity is not None and self.frame_threshold is not None:
+            nearest = np.rint(np.arange(n_frames) * hop / activity_hop).astype(int)  # (T,)
+            nearest = np.minimum(nearest, activity.shape[1] - 1)
+            found_frames = activity[:, nearest] >= self.frame_threshold  # (K, T)
         pair = (merged, found, self.classes)
         counts = {
             "frame": frame_counts(
                 frame_roll(merged, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
-                frame_roll(found, self.classes, n_frames=n_frames, hop=hop),  # (K, T)
+                found_frames,
             ),
             "segment": segment_counts(*pair, length=length, segment_length=segment_length),
             "event": event_counts(*pair, collar=collar, share_of_length=share_of_length),

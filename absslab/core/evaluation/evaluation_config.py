@@ -1,8 +1,10 @@
 """The settings that say which model is scored on which recordings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from absslab.core.common.config import Config, option
+from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS
 from absslab.core.data.splits import ALL, SPLITS
 
@@ -48,6 +50,16 @@ class EvaluationConfig(Config):
         choices=LAYOUTS,
         value_aliases=LAYOUT_ALIASES,
     )
+    n_recordings: int | None = option(
+        None, "score only the first recordings, this many; by default all", at_least=1
+    )
+    tagging_thresholds: tuple[float, ...] | None = option(
+        None,
+        "a class is tagged from this probability on: one for all classes, or one for each in "
+        "their order; by default those with the highest F1 on the validation split",
+        at_least=0,
+        at_most=1,
+    )
     at_own_rate: bool = option(
         False,
         "whether mixtures are separated, and their sources scored, at their own rate with all "
@@ -61,3 +73,24 @@ class EvaluationConfig(Config):
     device: str = option(
         "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
     )
+
+
+def check_tagging_thresholds(thresholds: Sequence[float], classes: Sequence[str]) -> list[float]:
+    """Check that there is one threshold of tags, or one for each class.
+
+    Args:
+        thresholds: `tagging_thresholds` of a config.
+        classes: of the model.
+
+    Returns:
+        the thresholds.
+
+    Raises:
+        InputError: there is another number of them.
+    """
+    if len(thresholds) not in (1, len(classes)):
+        raise InputError(
+            f"tagging_thresholds has {len(thresholds)} values: expected 1, or {len(classes)}, one "
+            f"for each class ({escape_braces(', '.join(classes))})"
+        )
+    return list(thresholds)

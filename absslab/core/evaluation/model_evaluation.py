@@ -24,7 +24,7 @@ from absslab.core.data.layouts import DataConfig
 from absslab.core.data.splits import ALL
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
-from absslab.core.evaluation.evaluation_config import EvaluationConfig
+from absslab.core.evaluation.evaluation_config import EvaluationConfig, check_tagging_thresholds
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.reference_sounds import load_own_sounds, load_references
 from absslab.core.evaluation.score_summary import (
@@ -67,11 +67,13 @@ class Evaluation:
         validation: recordings for choosing thresholds; None if there is no validation split.
         table_folder: folder with the label tables of the split.
         events: strong labels by name of the recording; None if there are none.
-        trained_thresholds: those of the training settings: one per class, or one for all classes.
+        trained_thresholds: for tags, if none are chosen on validation recordings: one per class, or
+            one for all classes.
         settings: fields of the configs that the scores depend on, by section.
         left_out: recordings that can't be used.
         checkpoint_checksum: SHA-256 of the checkpoint's file.
         at_own_rate: whether sources are scored at the rate of the mixtures, with all channels.
+        thresholds_from: where `trained_thresholds` come from, as text.
         self_check: whether the model also hears its own outputs.
     """
 
@@ -89,6 +91,7 @@ class Evaluation:
     checkpoint_checksum: str | None = None
     at_own_rate: bool = False
     self_check: bool = False
+    thresholds_from: str = "training settings"
 
     @property
     def classes(self) -> list[str]:
@@ -162,7 +165,7 @@ class Evaluation:
             yield Progress(n_validation + index + 1, total)
         if not scorer.names:
             raise self.left_out.to_error()
-        return self._summarise(scorer, "validation" if tags else "training settings")
+        return self._summarise(scorer, "validation" if tags else self.thresholds_from)
 
     def _stop_if_any(self, n_done: int) -> None:
         """End the work if a recording can't be used and must not be left out.
@@ -343,6 +346,10 @@ def evaluation_steps(
         in_memory=False,
     )
     separator = Separator(checkpoint.model, separation)
+    thresholds_from = "training settings"
+    if config.tagging_thresholds is not None:
+        thresholds_from = "tagging_thresholds"
+        trained_thresholds = check_tagging_thresholds(config.tagging_thresholds, separator.classes)
     rate = separator.model.front_end.config.sampling_rate
     classes = separator.classes
     part = choose_part(
@@ -362,8 +369,12 @@ def evaluation_steps(
         left_out=left_out,
     )
     data_set = data_set.without(part.without)
+    if config.n_recordings is not None:
+        data_set = data_set.without(
+            [item.path for item in data_set.recordings[config.n_recordings :]]
+        )
     validation = None
-    if part.split not in ("validation", ALL):
+    if part.split not in ("validation", ALL) and config.tagging_thresholds is None:
         with suppress(EmptySplitError):  # the thresholds of the training settings are used
             validation = yield from split_steps(
                 data,
@@ -396,7 +407,11 @@ def evaluation_steps(
         data_set=data_set,
         validation=validation,
         table_folder=table_folder,
-        events=_read_events(data_set, table_folder, may_lack_recordings=bool(left_out)),
+        events=_read_events(
+            data_set,
+            table_folder,
+            may_lack_recordings=bool(left_out) or config.n_recordings is not None,
+        ),
         trained_thresholds=trained_thresholds,
         settings=(
             {section: part.to_json() for section, part in scoring_parts.items()}
@@ -406,6 +421,7 @@ def evaluation_steps(
         checkpoint_checksum=checkpoint.checksum,
         at_own_rate=config.at_own_rate,
         self_check=config.self_check,
+        thresholds_from=thresholds_from,
     )
 
 

@@ -60,6 +60,7 @@ TAG_SCORE_NAMES = {  # metric → field of TagScores
     "recall": "recall",
     "accuracy": "accuracy",
     "matthews_corrcoef": "matthews",
+    "equal_error_rate": "eer",
 }
 TRUE_TAGS = "true_tags"  # the model's masks, given which classes are present
 BREAKDOWN = {  # systems from the best mask to the model, and why each loses improvement

@@ -103,6 +103,7 @@ def score_remarks(scores: Scores) -> list[str]:
     """Format what the table does not show: intervals, lost improvement, missing scores."""
     lines = [
         *_interval_remark(scores),
+        *_equal_error_remark(scores),
         *_class_aware_remark(scores),
         *_breakdown_remark(scores),
         *_self_check_remark(scores.self_check),
@@ -254,6 +255,14 @@ def _interval_remark(scores: Scores) -> list[str]:
         if name in scores.intervals.scores
     ]
     return [f"95 % intervals over mixtures: {'; '.join(parts)}"] if parts else []
+
+
+def _equal_error_remark(scores: Scores) -> list[str]:
+    """Give the equal error rates of tags and of frames."""
+    values = scores.flat()
+    names = {"tagging.eer": "of tags", "detection.frame.eer": "of frames"}
+    parts = [f"{title} {values[name]:.3f}" for name, title in names.items() if name in values]
+    return [f"equal error rate, mean over classes: {', '.join(parts)}"] if parts else []
 
 
 def _class_aware_remark(scores: Scores) -> list[str]:

@@ -101,6 +101,19 @@ class ScoringConfig(Config):
         "ideal binary masks are 1 where a class is louder than the rest by more than this",
         unit="dB",
     )
+    frame_threshold: float | None = option(
+        None,
+        "a class counts as found in the frames of a model's activity of at least this, whatever "
+        "its events are; by default in the frames of its events",
+        at_least=0,
+        at_most=1,
+    )
+    segmentation_threshold: float = option(
+        0.5,
+        "a bin counts as found for a class where its mask is at least this, in F1 of masks",
+        at_least=0,
+        at_most=1,
+    )
     bss_eval: str = option("torch", "implementation of SDR, SIR, SAR", choices=(*BACKENDS, "none"))
     n_resamples: int = option(
         1000, "number of resamples of the mixtures for 95 % intervals; 0: no intervals", at_least=0
@@ -215,11 +228,12 @@ class Scorer:
         tolerances = Tolerances(
             config.frame_length, config.segment_length, config.collar, config.share_of_length
         )
-        self.detection = DetectionScorer(classes, tolerances)
+        threshold = config.frame_threshold
+        self.detection = DetectionScorer(classes, tolerances, frame_threshold=threshold)
         # Against the truth that `config.truth` does not name.
-        self.other_detection = DetectionScorer(classes, tolerances)
+        self.other_detection = DetectionScorer(classes, tolerances, frame_threshold=threshold)
         self.n_by_activity = 0  # recordings in `detection` whose truth is activity
-        self.bins = BinnedCounts(len(self.classes))
+        self.bins = BinnedCounts(len(self.classes), threshold=config.segmentation_threshold)
         self.n_scored = dict.fromkeys(
             ("tagging", "detection", "frames", "segmentation", "separation"), 0
         )
@@ -339,7 +353,15 @@ class Scorer:
         for name, (events, n_silent) in truths.items():
             scorer = self.detection if name == main else self.other_detection
             prefix = "" if name == main else f"{name}."
-            columns = scorer.add(truth.name, events, detected, length, n_silent=n_silent)
+            columns = scorer.add(
+                truth.name,
+                events,
+                detected,
+                length,
+                n_silent=n_silent,
+                activity=estimate.activity,
+                activity_hop=estimate.hop,
+            )
             row.update({f"{prefix}{column}": values for column, values in columns.items()})
             if estimate.activity is not None:
                 scorer.add_activity(

@@ -29,7 +29,7 @@ _OLD_SETTINGS = {  # version 1 called the sections of the settings by their clas
 
 @dataclass(frozen=True)
 class TagScores:
-    """Scores of tags; all but `auc` and `average_precision` depend on the thresholds."""
+    """Scores of tags; all but `auc`, `average_precision` and `eer` depend on the thresholds."""
 
     auc: float | None = None
     average_precision: float | None = None
@@ -38,6 +38,7 @@ class TagScores:
     recall: float | None = None
     accuracy: float | None = None
     matthews: float | None = None
+    eer: float | None = None  # equal error rate; depends on no threshold
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class FrameScores(CountScores):
 
     auc: float | None = None
     average_precision: float | None = None
+    eer: float | None = None  # equal error rate
     # Upper bound of the error due to binning.
     binning_error: Mapping[str, float | None] | None = None
 
@@ -107,6 +109,7 @@ class SegmentationScores:
     f1: float | None = None
     auc: float | None = None
     average_precision: float | None = None
+    eer: float | None = None  # equal error rate
     # Upper bound of the error due to binning.
     binning_error: Mapping[str, float | None] | None = None
 
@@ -195,9 +198,11 @@ class ClassScores(TagScores, SourceScores):
     extent_event_f1: float | None = None  # that of detection_extent
     frame_auc: float | None = None
     frame_average_precision: float | None = None
+    frame_eer: float | None = None
     segmentation_f1: float | None = None
     segmentation_auc: float | None = None
     segmentation_average_precision: float | None = None
+    segmentation_eer: float | None = None
     leakage: float | None = None
     ceiling: float | None = None  # best SI-SDR improvement of masks over the model's bands
 

@@ -9,6 +9,7 @@ from .detection import frame_counts as frame_counts
 from .detection import segment_counts as segment_counts
 from .ranking import area_under_roc as area_under_roc
 from .ranking import average_precision as average_precision
+from .ranking import equal_error_rate as equal_error_rate
 from .separation import leakage as leakage
 from .separation import plain_sdr as plain_sdr
 from .separation import si_sdr as si_sdr

@@ -5,6 +5,8 @@ under curves need. Counts of distinct scores give the exact areas; counts of bin
 areas whose error is known, in memory that does not grow with the number of scores.
 """
 
+import math
+
 import numpy as np
 
 from absslab.core.common.errors import InputError
@@ -37,6 +39,34 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarra
     return ratio((positives * ratio(hits, hits + alarms, 0.0)).sum(-1), positives.sum(-1))
 
 
+def equal_error_rate(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Compute the rate at which false positives and false negatives are equally frequent.
+
+    It is where the ROC, with straight lines between its points, has FPR = 1 − TPR: 0 is perfect,
+    0.5 is guessing.
+
+    Shape:
+        counts (…, U), (…, U) → (…); NaN where there are no positives or no negatives.
+    """
+    alarms = _from_above(negatives)
+    misses = positives.sum(-1, keepdims=True) - _from_above(positives)
+    alarm_rate = np.flip(ratio(alarms, negatives.sum(-1, keepdims=True)), -1)  # (…, U), rising
+    miss_rate = np.flip(ratio(misses, positives.sum(-1, keepdims=True)), -1)  # (…, U), falling
+    start = np.zeros_like(alarm_rate[..., :1])  # where nothing is predicted
+    alarm_rate = np.concatenate([start, alarm_rate], -1)  # (…, U + 1)
+    miss_rate = np.concatenate([start + 1, miss_rate], -1)  # (…, U + 1)
+    excess = alarm_rate - miss_rate  # from −1 to 1
+    after = np.argmax(excess >= 0, axis=-1)[..., None]  # (…, 1)
+    before = np.maximum(after - 1, 0)
+
+    def take(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(values, index, -1)[..., 0]
+
+    way = ratio(-take(excess, before), take(excess, after) - take(excess, before))
+    first = take(alarm_rate, before)
+    return first + way * (take(alarm_rate, after) - first)
+
+
 class BinnedCounts:
     """Counts of probabilities of positives and of negatives, in bins of log-odds.
 
@@ -44,9 +74,11 @@ class BinnedCounts:
 
     Args:
         n_classes: K.
+        threshold: what `decisions` calls positive is at least this, in [0, 1].
     """
 
-    def __init__(self, n_classes: int):
+    def __init__(self, n_classes: int, *, threshold: float = 0.5):
+        self.threshold = threshold
         # Axes: negatives and positives; classes; the level 0, the bins, the level 1.
         self.counts = np.zeros((2, n_classes, _N_BINS + 2), np.int64)
 
@@ -71,9 +103,11 @@ class BinnedCounts:
         with np.errstate(divide="ignore"):
             log_odds = np.log(values) - np.log1p(-np.minimum(values, 1.0))
         bins = np.clip((log_odds + _SPAN) * (_N_BINS / 2 / _SPAN), 0, _N_BINS - 1).astype(np.int64)
-        half = _N_BINS // 2
-        # Rounding must not move a value across 0.5.
-        bins = np.where(values >= 0.5, np.maximum(bins, half), np.minimum(bins, half - 1))
+        # Rounding must not move a value across the threshold.
+        limit = self._threshold_bin
+        bins = np.where(
+            values >= self.threshold, np.maximum(bins, limit), np.minimum(bins, limit - 1)
+        )
         bins = np.where(values >= 1, _N_BINS + 1, bins + 1)
         bins = np.where(values <= 0, 0, bins)  # (K, n)
         rows = np.arange(len(bins))[:, None] + len(bins) * truth.reshape(bins.shape)  # (K, n)
@@ -82,11 +116,15 @@ class BinnedCounts:
 
     @property
     def areas(self) -> dict[str, np.ndarray]:
-        """Area under ROC ("auc") and average precision of each class (K,), NaN where undefined."""
+        """Area under ROC ("auc"), average precision and equal error rate ("eer") of each class.
+
+        They are (K,) each, NaN where undefined.
+        """
         negatives, positives = self.counts
         return {
             "auc": area_under_roc(positives, negatives),
             "average_precision": average_precision(positives, negatives),
+            "eer": equal_error_rate(positives, negatives),
         }
 
     @property
@@ -109,12 +147,28 @@ class BinnedCounts:
 
     @property
     def decisions(self) -> np.ndarray:
-        """True positives, false positives, false negatives (3, K) at a threshold of one half."""
+        """True positives, false positives, false negatives (3, K) at the threshold."""
         negatives, positives = self.counts
-        half = _N_BINS // 2 + 1
+        level = self._threshold_bin + 1
+        if self.threshold <= 0:
+            level = 0
+        if self.threshold >= 1:
+            level = _N_BINS + 1
+        above = slice(level, None)
         return np.stack(
-            [positives[:, half:].sum(-1), negatives[:, half:].sum(-1), positives[:, :half].sum(-1)]
+            [
+                positives[:, above].sum(-1),
+                negatives[:, above].sum(-1),
+                positives[:, :level].sum(-1),
+            ]
         )
+
+    @property
+    def _threshold_bin(self) -> int:
+        """The lowest bin of values that reach the threshold."""
+        threshold = min(max(self.threshold, 1e-9), 1 - 1e-9)
+        log_odds = math.log(threshold / (1 - threshold))
+        return int(min(max(round((log_odds + _SPAN) * (_N_BINS / 2 / _SPAN)), 1), _N_BINS - 1))
 
 
 def _from_above(counts: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from absslab.core.common.errors import InputError
+from absslab.core.metrics.ranking import equal_error_rate
 
 METRICS = (
     "roc_auc_score",
@@ -24,6 +25,7 @@ METRICS = (
     "matthews_corrcoef",
 )
 RANKING_METRICS = METRICS[:2]  # which need recordings with a class and others without it
+SCORES = (*METRICS, "equal_error_rate")  # the last is best where it is lowest
 AVERAGES = ("weighted", "macro", "micro")
 
 
@@ -61,40 +63,40 @@ def tagging_scores(
         probabilities: (n, K).
         thresholds: the lowest probabilities at which a class is predicted: one, or one per class.
         average: macro: classes have equal weights; weighted: weights are the numbers of positives;
-            micro: all decisions have equal weights.
+            micro: all decisions have equal weights; samples: the mean over recordings of the score
+            of all classes of a recording.
 
     Returns:
-        a score per name in `METRICS`; None if no class has one.
+        a score per name in `SCORES`; None if no class (of samples: no recording) has one.
 
     Raises:
         InputError: see `validate`; also a wrong number of thresholds, or an unknown average.
     """
-    if average not in AVERAGES:
-        raise InputError(f"average is {average!r}: expected one of {', '.join(AVERAGES)}")
+    if average not in (*AVERAGES, "samples"):
+        raise InputError(f"average is {average!r}: expected one of {', '.join(AVERAGES)}, samples")
     if average == "micro":
         decisions = _decisions(labels, probabilities, thresholds)
         return _scores(labels.ravel(), probabilities.ravel(), decisions.ravel())
+    if average == "samples":
+        decisions = _decisions(labels, probabilities, thresholds)
+        per_recording = _scores_of_columns(labels.T, probabilities.T, decisions.T)
+        return {name: _mean(per_recording[name], np.ones(len(labels))) for name in SCORES}
     per_class = tagging_scores_per_class(labels, probabilities, thresholds=thresholds)
     n_positive = np.nan_to_num(labels).sum(0, dtype=np.float64)  # (K,)
     weights = np.ones(labels.shape[1]) if average == "macro" else n_positive
-    return {name: _mean(per_class[name], weights) for name in METRICS}
+    return {name: _mean(per_class[name], weights) for name in SCORES}
 
 
 def tagging_scores_per_class(
     labels: np.ndarray, probabilities: np.ndarray, *, thresholds: Sequence[float] = (0.5,)
 ) -> dict[str, list[float | None]]:
-    """Compute all tagging scores of each class: K values per name in `METRICS`.
+    """Compute all tagging scores of each class: K values per name in `SCORES`.
 
     Raises:
         InputError: see `validate`; also if the number of thresholds is wrong.
     """
     decisions = _decisions(labels, probabilities, thresholds)
-    columns = zip(labels.T, probabilities.T, decisions.T, strict=True)
-    per_class: dict[str, list[float | None]] = {name: [] for name in METRICS}
-    for column in columns:
-        for name, value in _scores(*column).items():
-            per_class[name].append(value)
-    return per_class
+    return _scores_of_columns(labels, probabilities, decisions)
 
 
 def best_thresholds(
@@ -146,13 +148,24 @@ def _decisions(
     return (probabilities >= per_class).astype(int)  # (n, K)
 
 
+def _scores_of_columns(
+    labels: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray
+) -> dict[str, list[float | None]]:
+    """Compute all scores of each column of (n, m): m values per name."""
+    scores: dict[str, list[float | None]] = {name: [] for name in SCORES}
+    for column in zip(labels.T, probabilities.T, decisions.T, strict=True):
+        for name, value in _scores(*column).items():
+            scores[name].append(value)
+    return scores
+
+
 def _scores(
     truth: np.ndarray, probabilities: np.ndarray, decided: np.ndarray
 ) -> dict[str, float | None]:
     """Compute all scores of one class from its labels, probabilities and decisions (n,)."""
     from sklearn import metrics
 
-    scores: dict[str, float | None] = dict.fromkeys(METRICS)
+    scores: dict[str, float | None] = dict.fromkeys(SCORES)
     is_known = ~np.isnan(truth)  # (n,)
     if not is_known.any():
         return scores
@@ -162,6 +175,9 @@ def _scores(
     if 0 < truth.mean() < 1:
         scores["roc_auc_score"] = metrics.roc_auc_score(truth, probabilities)
         scores["average_precision_score"] = metrics.average_precision_score(truth, probabilities)
+        level = np.unique(probabilities, return_inverse=True)[1]  # (n,)
+        positives, negatives = (np.bincount(level, weights=truth == kind) for kind in (1, 0))
+        scores["equal_error_rate"] = float(equal_error_rate(positives, negatives))
     if truth.any() or decided.any():
         scores["f1-score"] = metrics.f1_score(truth, decided, zero_division=0)
         scores["precision"] = metrics.precision_score(truth, decided, zero_division=0)

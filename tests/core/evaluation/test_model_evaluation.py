@@ -19,6 +19,7 @@ from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.model_evaluation import open_evaluation
+from absslab.core.evaluation.printed_metric import metric_lines
 from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES, TRUE_TAGS
 from absslab.core.evaluation.score_table import (
     BASELINES,
@@ -205,7 +206,7 @@ def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(checkpoint):
 def test_the_scores_have_the_sections_and_names_that_others_read(scores):
     sections = {
         "tagging": {"auc", "average_precision", "f1", "precision", "recall", "accuracy", "matthews"}
-        | {"weighted", "micro", "n_positive", "thresholds_from"},
+        | {"eer", "weighted", "micro", "n_positive", "thresholds_from"},
         "detection": {"frame", "segment", "event", "psds"},
         "segmentation": {"f1", "auc", "average_precision"},
         "separation": set(SEPARATION),
@@ -227,9 +228,66 @@ def test_the_scores_have_the_sections_and_names_that_others_read(scores):
         assert names <= set(scores[section]), section
     for kind in ("frame", "segment", "event"):
         assert {"f1", "precision", "recall", "error_rate"} <= set(scores["detection"][kind])
-    assert {"auc", "average_precision"} <= set(scores["detection"]["frame"])
+    assert {"auc", "average_precision", "eer"} <= set(scores["detection"]["frame"])
     assert list(scores["per_class"]) == scores["classes"]
     assert set(scores["settings"]) == {"evaluation", "separation", "detection", "scoring"}
+
+
+def test_thresholds_by_hand_replace_those_of_the_validation_split(checkpoint):
+    for by_hand in ((0.3,), (0.1, 0.2, 0.3, 0.4)):
+        opened = prepare(checkpoint, tagging_thresholds=by_hand)
+        assert opened.validation is None
+        result = run_to_end(opened.run())
+        found = [row.threshold for row in result.scores.per_class.values()]
+        assert found == list(np.broadcast_to(by_hand, N_CLASSES))
+        probabilities, decisions = columns(result.table, "probability", "decision")
+        np.testing.assert_array_equal(decisions, probabilities >= np.array(by_hand))
+        assert result.scores.tagging.thresholds_from == "tagging_thresholds"
+
+
+def test_thresholds_of_frames_and_bins_decide_their_scores(checkpoint):
+    def scores_at(threshold):
+        scoring = replace(QUICK, frame_threshold=threshold, segmentation_threshold=threshold)
+        return evaluate(checkpoint, scoring, n_recordings=2).scores
+
+    everything = scores_at(0.0)
+    assert everything.detection.frame.recall == 1
+    nothing = scores_at(1.0)
+    assert (nothing.detection.frame.recall, nothing.segmentation.f1) == (0, 0)
+    assert everything.detection.event == nothing.detection.event
+    assert everything.detection.frame.eer == nothing.detection.frame.eer
+    assert everything.segmentation.f1 > 0
+
+
+def test_frames_with_enough_activity_are_found(checkpoint):
+    opened = prepare(checkpoint, replace(QUICK, frame_threshold=0.3), n_recordings=1)
+    activity = opened.estimate(opened.truth(0)).activity  # (K, T)
+    result = run_to_end(opened.run())
+    centres = np.arange(round(2 / 0.02)) * 0.02
+    nearest = np.rint(centres / 0.032).astype(int)
+    n_found = (activity[:, nearest] >= 0.3).sum(1)
+    counted = result.table["frame_tp"] + result.table["frame_fp"]
+    np.testing.assert_array_equal(counted, n_found)
+
+
+def test_only_the_first_recordings_are_scored(checkpoint, evaluation):
+    table = evaluate(checkpoint, n_recordings=3).table
+    assert table["mixture"].tolist() == evaluation.table["mixture"].tolist()[: 3 * N_CLASSES]
+    assert evaluate(checkpoint, n_recordings=1000).scores.n_mixtures == N_TEST
+
+
+def test_the_printed_metric_is_that_of_the_scores(evaluation):
+    per_class = metric_lines(evaluation, "f1-score", None)
+    assert per_class[0] == "f1-score of each class (test):"
+    rows = evaluation.scores.per_class
+    assert [line.split()[0] for line in per_class[1:]] == list(rows)
+    for line, row in zip(per_class[1:], rows.values(), strict=True):
+        assert line.split()[1] == ("not" if row.f1 is None else f"{row.f1:.4f}")
+    for average in ("weighted", "micro"):
+        value = getattr(evaluation.scores.tagging, average).eer
+        lines = metric_lines(evaluation, "equal_error_rate", average)
+        assert lines[1] == f"{average}  {value:.4f}"
+    assert metric_lines(evaluation, "accuracy", "samples")[1].startswith("samples  0.")
 
 
 def test_scores_are_plain_data_without_nan(scores):

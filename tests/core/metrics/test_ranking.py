@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from sklearn import metrics
 
 from absslab.core.common.errors import InputError
-from absslab.core.metrics.ranking import BinnedCounts, area_under_roc, average_precision
+from absslab.core.metrics.ranking import (
+    BinnedCounts,
+    area_under_roc,
+    average_precision,
+    equal_error_rate,
+)
 
 ORACLES = {"auc": metrics.roc_auc_score, "average_precision": metrics.average_precision_score}
 
@@ -265,6 +271,55 @@ def test_the_numbers_next_to_a_half_are_on_their_sides(probability, is_said):
         not is_said,
     ]
     assert count(np.array([probability]), [False]).decisions[:, 0].tolist() == [0, is_said, 0]
+
+
+@pytest.mark.parametrize(
+    ("positives", "negatives", "expected"),
+    [
+        ([0, 0, 2], [3, 1, 0], 0),  # all positives above all negatives
+        ([2, 0], [0, 1], 1),
+        ([2], [3], 1 / 2),  # all equal
+        ([0, 1, 1], [1, 1, 0], 1 / 4),  # from (0, 1/2) to (1/2, 1)
+        ([0, 0, 1, 0, 1], [1, 1, 0, 1, 0], 1 / 3),  # from (1/3, 1/2) to (1/3, 1)
+    ],
+)
+def test_the_equal_error_rate_is_where_the_roc_meets_the_diagonal(positives, negatives, expected):
+    rate = equal_error_rate(np.array(positives), np.array(negatives))
+    assert rate == pytest.approx(expected)
+
+
+def distance_to_diagonal(rate, false, true):
+    return 1 - rate - np.interp(rate, false, true)
+
+
+def test_the_equal_error_rate_is_that_of_a_root_of_the_curve():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        truth = np.append(rng.random(30) < 0.4, [True, False])
+        probabilities = np.round(rng.random(32) + 0.4 * truth, 1) / 2
+        false, true, _ = metrics.roc_curve(truth, probabilities, drop_intermediate=False)
+        root = brentq(distance_to_diagonal, 0, 1, (false, true))
+        level = np.unique(probabilities, return_inverse=True)[1]
+        rate = equal_error_rate(np.bincount(level, truth), np.bincount(level, ~truth))
+        assert rate == pytest.approx(root)
+
+
+def test_without_positives_or_negatives_there_is_no_equal_error_rate():
+    assert np.isnan(equal_error_rate(np.array([[0, 0], [1, 1]]), np.array([[1, 1], [0, 0]]))).all()
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-12, 0.2, np.float32(0.3), 0.9, 1 - 1e-12, 1.0])
+def test_any_threshold_counts_each_value_on_its_side(threshold):
+    threshold = float(threshold)
+    rng = np.random.default_rng(0)
+    near = np.clip([threshold, np.nextafter(threshold, 0), np.nextafter(threshold, 2)], 0, 1)
+    probabilities = np.concatenate([rng.random(500), near])
+    truth = rng.random(len(probabilities)) < 0.5
+    binned = BinnedCounts(1, threshold=threshold)
+    binned.add(probabilities[None], truth[None])
+    decided = probabilities >= threshold
+    expected = [(decided & truth).sum(), (decided & ~truth).sum(), (~decided & truth).sum()]
+    assert binned.decisions[:, 0].tolist() == expected
 
 
 def test_nothing_may_be_added():

@@ -9,6 +9,7 @@ from sklearn import metrics
 from absslab.core.common.errors import InputError
 from absslab.core.metrics.tagging import (
     METRICS,
+    SCORES,
     best_thresholds,
     tagging_scores,
     tagging_scores_per_class,
@@ -53,7 +54,7 @@ def test_averages_are_those_of_scikit_learn(average, thresholds):
     }.items():
         each = [oracle(labels[:, k], decisions[:, k]) for k in range(4)]
         assert scores[name] == pytest.approx(np.average(each, weights=weights))
-    assert set(scores) == set(METRICS)
+    assert set(scores) == set(SCORES)
 
 
 @settings(deadline=None, max_examples=20)
@@ -79,6 +80,7 @@ def test_thresholds_change_decisions_but_not_rankings():
     )
     for name in METRICS:
         assert (low[name] == high[name]) == (name in RANKED)
+    assert low["equal_error_rate"] == high["equal_error_rate"]
 
 
 def test_average_precision_is_that_of_the_scores_not_of_the_decisions():
@@ -167,8 +169,34 @@ def test_thresholds_are_one_or_one_per_class():
 
 def test_an_average_that_there_is_not_is_refused():
     labels, probabilities = random_labels_and_probabilities()
-    with pytest.raises(InputError, match=r"'samples'.*weighted, macro, micro"):
-        tagging_scores(labels, probabilities, average="samples")
+    with pytest.raises(InputError, match=r"'each'.*weighted, macro, micro, samples"):
+        tagging_scores(labels, probabilities, average="each")
+
+
+def test_the_average_over_samples_is_that_of_scikit_learn():
+    labels, probabilities = random_labels_and_probabilities()
+    has_both = (labels.sum(1) % labels.shape[1]) > 0
+    labels = labels[has_both]
+    probabilities = probabilities[has_both]
+    scores = tagging_scores(labels, probabilities, average="samples")
+    decisions = (probabilities >= 0.5).astype(int)
+    for name, oracle in RANKED.items():
+        assert scores[name] == pytest.approx(oracle(labels, probabilities, average="samples"))
+    assert scores["f1-score"] == pytest.approx(
+        metrics.f1_score(labels, decisions, average="samples", zero_division=0)
+    )
+
+
+def test_the_equal_error_rate_is_what_one_computes_by_hand():
+    """Of class 0 the ROC passes (0, 1/2), (1/3, 1/2), (1/3, 1): it is cut at FPR 1/3."""
+    labels = np.array([[1, 1], [0, 1], [1, 0], [0, 0], [0, 0]])
+    probabilities = np.array([[0.9, 0.9], [0.6, 0.5], [0.4, 0.5], [0.1, 0.1], [0.05, 0.1]])
+    rates = tagging_scores_per_class(labels, probabilities)["equal_error_rate"]
+    assert rates == pytest.approx([1 / 3, 1 / 5])
+    assert tagging_scores(labels, probabilities)["equal_error_rate"] == pytest.approx(4 / 15)
+    assert tagging_scores_per_class(np.ones((3, 1)), np.full((3, 1), 0.5))["equal_error_rate"] == [
+        None
+    ]
 
 
 @pytest.mark.parametrize("thresholds", [(0.5,), (0.2, 0.4, 0.6, 0.8)])
