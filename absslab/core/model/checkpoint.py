@@ -26,6 +26,7 @@ FORMAT = "absslab checkpoint"
 VERSION = 1
 _SMALL = 1 << 20  # numbers; a tensor of so many is made whatever the file holds
 _MAKERS = (torch.empty, torch.zeros, torch.ones)  # of weights in the layers of torch.nn
+_NAMES_IN_THESIS = (b"model_state_dict", b"classifier_model_type")  # of a file of the thesis' code
 _NAMES_BEFORE = {"front_end.shift": "front_end.mean", "front_end.deviation": "front_end.std"}
 
 
@@ -133,6 +134,12 @@ def load_plain(path: str | Path, stored: bytes, expected: str) -> Any:
 
 
 def _parse(path: str | Path, stored: bytes) -> dict[str, Any]:
+    if all(name in stored for name in _NAMES_IN_THESIS):
+        raise InputError(
+            "{path} is a model that the thesis' code saved: make a checkpoint of it with "
+            "absslab import-thesis, and use that",
+            path=path,
+        )
     content = load_plain(path, stored, "expected a whole file that absslab train wrote")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(

@@ -153,6 +153,21 @@ def test_an_imported_model_is_scored_and_trained_further(save, mixtures, tmp_pat
     assert read_scores_alone(tmp_path / "s.json").classes
 
 
+@pytest.mark.parametrize("content", [{}, {"test_metrics": None}])
+def test_a_file_of_the_thesis_itself_is_refused_with_the_command_that_imports_it(
+    save, tmp_path, capsys, content
+):
+    path = save(**content)
+    expected = "is a model that the thesis' code saved: make a checkpoint of it with absslab import"
+    for command in (
+        ["evaluate"],
+        ["separate", "--input", str(path), "--output_folder", str(tmp_path / "out")],
+    ):
+        assert main([*command, "--checkpoint_path", str(path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert expected in line
+
+
 class Executes:
     """What a malicious file would hold."""
 
