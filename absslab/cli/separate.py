@@ -1,7 +1,8 @@
 """absslab separate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
@@ -9,6 +10,8 @@ from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import run_with_progress
+from absslab.core.model.checkpoint import load_checkpoint
+from absslab.core.separation.checkpoint_split import list_checkpoint_split
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separated_folder import (
@@ -21,6 +24,8 @@ from absslab.core.separation.separated_folder import (
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import SeparationSettings, parse_gains, read_settings
 
+_DEFAULT_SPLIT = "test"
+
 
 def run(arguments: Sequence[str]) -> LeftOut:
     """Separate the files that are given by the flags, and return those that were left out."""
@@ -29,18 +34,28 @@ def run(arguments: Sequence[str]) -> LeftOut:
         add_flags(parser, config_class)
     given = vars(parser.parse(arguments))
     config = from_flags(SeparatedFolderConfig, given)
-    for name in ("checkpoint_path", "input", "output_folder"):
+    for name in ("checkpoint_path", "output_folder"):
         if not getattr(config, name):
             raise InputError(f"{name} is missing: pass --{name}")
+    for name in ("split", "data_folder"):
+        if config.input and name in given:
+            raise InputError(
+                f"--{name} is for the data of the model, --input for other sounds: pass one of them"
+            )
     settings = read_settings(config.settings) if config.settings else SeparationSettings()
     gains = {**settings.gains, **parse_gains(config.gains)}
     device = choose_device(config.device)
     separation = from_flags(SeparationConfig, settings.separation.to_json() | given)
-    separator = Separator.from_checkpoint(config.checkpoint_path, device, separation)
+    checkpoint = load_checkpoint(config.checkpoint_path, device)
+    separator = Separator(checkpoint.model, separation)
     check_remix(config.keep, gains, separator.classes)
     detection = from_flags(DetectionConfig, given)
     left_out = LeftOut("separate", on_error=config.on_error, folder=config.output_folder)
-    files = find_inputs(config.input, config.output_folder, left_out)
+    inputs = config.input or _list_split(config, checkpoint.made, left_out)
+    files = find_inputs(inputs, config.output_folder, left_out)[: config.n_recordings]
+    if not config.input:
+        part = f"the {config.split or _DEFAULT_SPLIT} split of the model's data"
+        print(f"separating {len(files)} recordings ({part}) on {device}", flush=True)
     run_with_progress(checking_steps(files, left_out), "checking the files", "file")
     separations = separate_files(
         separator,
@@ -56,3 +71,17 @@ def run(arguments: Sequence[str]) -> LeftOut:
             if run_with_progress(steps, path.name, "sample"):
                 print(f"{path} → {config.output_folder}/{path.stem}/ (on {device})", flush=True)
     return left_out
+
+
+def _list_split(
+    config: SeparatedFolderConfig, made: Mapping[str, Any], left_out: LeftOut
+) -> list[str]:
+    """List the recordings of a split of the data that the model was trained on."""
+    files = list_checkpoint_split(
+        made,
+        config.split or _DEFAULT_SPLIT,
+        checkpoint_path=config.checkpoint_path,
+        data_folder=config.data_folder,
+        left_out=left_out,
+    )
+    return [str(path) for path in files]

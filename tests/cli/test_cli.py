@@ -16,6 +16,7 @@ import soundfile
 import torch
 
 from absslab.cli.main import main
+from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut, read_left_out
 from absslab.core.common.progress import Progress, run_with_progress
@@ -369,6 +370,58 @@ def test_separate_leaves_bad_files_out_and_tries_them_again(capsys, checkpoint, 
     (inputs / "nan.wav").unlink()
     assert main(arguments) == 0
     assert {path.name for path in out.iterdir()} == done | {"text"}
+
+
+def test_without_input_the_test_split_of_the_model_is_separated(
+    capsys, checkpoint, mixtures, tmp_path
+):
+    """The split that the command documents, not the one that chose the model."""
+    command = ["separate", "--checkpoint_path", str(checkpoint), "--output_folder"]
+    assert main([*command, str(tmp_path / "all")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("separating 8 recordings (the test split of the model's data)")
+    folders = sorted(path.name for path in (tmp_path / "all").iterdir())
+    assert folders == sorted(path.stem for path in (mixtures / "test").glob("*.wav"))
+    path = mixtures / "test/000003.wav"
+    assert f"{path} → {tmp_path}/all/000003/ (on cpu)" in lines
+    parts = [
+        sound_files.load(part, 16000) for part in sorted((tmp_path / "all/000003").glob("*.wav"))
+    ]
+    np.testing.assert_allclose(sum(parts), sound_files.load(path, 16000), atol=1e-6)
+    some = ["--split", "validation", "--n_recordings", "2"]
+    assert main([*command, str(tmp_path / "some"), *some]) == 0
+    assert "(the validation split" in capsys.readouterr().out
+    assert len(list((tmp_path / "some").iterdir())) == 2
+
+
+def test_a_split_that_can_not_be_separated_is_one_line(
+    capsys, settings, checkpoint, mixtures, tmp_path
+):
+    moved = tmp_path / "moved.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    content["made"]["settings"]["data"]["data_folder"] = str(tmp_path / "gone")
+    torch.save(content, moved)
+    command = ["separate", "--output_folder", tmp_path / "out", "--checkpoint_path"]
+    assert "gone, the data of" in run_refused(capsys, *command, moved)
+    del content["made"]["settings"]
+    torch.save(content, moved)
+    assert "does not say what it was trained on" in run_refused(capsys, *command, moved)
+    for flags, message in (
+        (["--split", "tset"], "split is 'tset': expected one of train, validation, test"),
+        (["--n_recordings", 0], "n_recordings is 0: expected at least 1"),
+        (["--data_folder", tmp_path], "moved.ckpt"),
+        (["--split", "test", "--input", mixtures], "--split is for the data of the model"),
+        (["--data_folder", mixtures, "--input", mixtures], "--data_folder is for the data of"),
+    ):
+        assert message in run_refused(capsys, *command, moved, *flags)
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_the_first_inputs_are_separated(checkpoint, mixtures, tmp_path):
+    command = ["separate", "--checkpoint_path", str(checkpoint), "--output_folder"]
+    files = ["--input", str(mixtures / "test"), "--n_recordings", "1"]
+    assert main([*command, str(tmp_path / "out"), *files]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["000000"]
 
 
 def test_silence_is_separated_into_silence(capsys, checkpoint, tmp_path):

@@ -142,14 +142,13 @@ def test_memory_that_is_really_full_is_one_line(checkpoint, mixtures, tmp_path):
 import resource, sys
 from absslab.cli.main import main
 import absslab.cli.separate, psutil
-from absslab.core.separation import separated_folder
-load = absslab.cli.separate.Separator.from_checkpoint
+load = absslab.cli.separate.load_checkpoint
 def limited(*arguments):
-    separator = load(*arguments)
+    checkpoint = load(*arguments)
     used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + (20 << 20), -1))
-    return separator
-absslab.cli.separate.Separator.from_checkpoint = limited
+    return checkpoint
+absslab.cli.separate.load_checkpoint = limited
 sys.exit(main(["separate", "--checkpoint_path", {str(checkpoint)!r}, "--output_folder", "o",
     "--input", {str(tmp_path / "long.wav")!r}, "--device", "cpu"]))
 """

@@ -35,6 +35,7 @@ from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.class_names import file_stem
 from absslab.core.data.recordings import audio_files
+from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import write_events
 from absslab.core.separation.detection import ActivityCurves, DetectionConfig, find_events
 from absslab.core.separation.segmentation import Segment
@@ -51,9 +52,16 @@ class SeparatedFolderConfig(Config):
     )
     input: tuple[str, ...] = option(
         (),
-        "sound files of nearly any format, or folders of them (without their sub-folders)",
+        "sound files of nearly any format, or folders of them (without their sub-folders); by "
+        "default the recordings of a split of the data that the model was trained on",
         metavar="PATH",
-        required=True,
+    )
+    split: str | None = option(None, "without --input: the split; by default test", choices=SPLITS)
+    data_folder: str = option(
+        "", "without --input: where these data are, if they were moved", metavar="FOLDER"
+    )
+    n_recordings: int | None = option(
+        None, "separate only the first recordings, this many; by default all", at_least=1
     )
     output_folder: str = option(
         "", "folder that gets a sub-folder for each file", metavar="FOLDER", required=True

@@ -168,6 +168,19 @@ def test_a_file_of_the_thesis_itself_is_refused_with_the_command_that_imports_it
         assert expected in line
 
 
+def test_a_model_without_data_has_no_split_to_separate(save, tmp_path, mixtures, capsys):
+    new = tmp_path / "new.ckpt"
+    names = (mixtures / "test/weak_labels.csv").read_text().splitlines()[0].split(",")[1:]
+    config = {"classes": names, "mask_conv_o_c": [3, len(names)]}
+    import_thesis_model(save(config, model_state_dict=weights(len(names))), new)
+    command = ["separate", "--checkpoint_path", str(new), "--output_folder", str(tmp_path / "out")]
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "new.ckpt was imported without data, so it has no test split: pass --data_folder" in line
+    assert main([*command, "--data_folder", str(mixtures), "--n_recordings", "1"]) == 0
+    assert (tmp_path / "out/000000/residual.wav").is_file()
+
+
 class Executes:
     """What a malicious file would hold."""
 
