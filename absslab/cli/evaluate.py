@@ -6,8 +6,9 @@ from typing import Any
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, parse_path
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
 from absslab.core.common.run_status import report_state, report_steps
 from absslab.core.data.splits import ALL
@@ -25,12 +26,16 @@ from absslab.core.evaluation.scorer import ScoringConfig
 from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
+from absslab.core.thesis.command_line import is_thesis_use, translate_evaluate_command
 
 _MODEL_CONFIGS = (EvaluationConfig, PrintedMetricConfig, SeparationConfig, DetectionConfig)
 
 
 def run(arguments: Sequence[str]) -> LeftOut:
     """Score what the flags describe, and return the recordings that were left out."""
+    notes: Sequence[str] = ()
+    if is_thesis_use(arguments) and not {"-h", "--help"} & set(arguments):
+        arguments, notes = translate_evaluate_command(arguments)
     parser = Parser(
         "absslab evaluate",
         description="Score a checkpoint on a split of the data it was trained on, or sounds that "
@@ -66,6 +71,8 @@ def run(arguments: Sequence[str]) -> LeftOut:
     with report_state(status_path) as status:
         opening = report_steps(status, _opening_steps(given, left_out), "reading recordings")
         evaluation = run_to_end(opening)
+        for note in notes:
+            give_notice(InputWarning(escape_braces(note)))
         if isinstance(evaluation, Evaluation):
             n_recordings = len(evaluation.data_set.recordings)
             recordings = "1 recording" if n_recordings == 1 else f"{n_recordings} recordings"

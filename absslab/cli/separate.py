@@ -7,8 +7,9 @@ from typing import Any
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.devices import choose_device
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import run_with_progress
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.checkpoint_split import list_checkpoint_split
@@ -23,12 +24,16 @@ from absslab.core.separation.separated_folder import (
 )
 from absslab.core.separation.separator import Separator
 from absslab.core.separation.settings import SeparationSettings, parse_gains, read_settings
+from absslab.core.thesis.command_line import is_thesis_use, translate_separate_command
 
 _DEFAULT_SPLIT = "test"
 
 
 def run(arguments: Sequence[str]) -> LeftOut:
     """Separate the files that are given by the flags, and return those that were left out."""
+    notes: Sequence[str] = ()
+    if is_thesis_use(arguments) and not {"-h", "--help"} & set(arguments):
+        arguments, notes = translate_separate_command(arguments)
     parser = Parser("absslab separate", description="Separate recordings into one file per class.")
     for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig):
         add_flags(parser, config_class)
@@ -57,6 +62,8 @@ def run(arguments: Sequence[str]) -> LeftOut:
         part = f"the {config.split or _DEFAULT_SPLIT} split of the model's data"
         print(f"separating {len(files)} recordings ({part}) on {device}", flush=True)
     run_with_progress(checking_steps(files, left_out), "checking the files", "file")
+    for note in notes:
+        give_notice(InputWarning(escape_braces(note)))
     separations = separate_files(
         separator,
         files,

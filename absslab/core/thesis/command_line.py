@@ -1,4 +1,4 @@
-"""Translate command lines of the thesis' training to those of `absslab train`."""
+"""Translate command lines of the thesis to those of `absslab train`, `evaluate` and `separate`."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,11 +6,24 @@ from typing import Any, NamedTuple
 
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError
-from absslab.core.thesis.flags import FLAGS, SHORT_FLAGS
-from absslab.core.thesis.translation import translate_training
+from absslab.core.thesis.flags import FLAGS, OLDEST_FLAGS, SHORT_FLAGS, Flag
+from absslab.core.thesis.translation import (
+    DATA_SETS,
+    Translation,
+    translate_scoring,
+    translate_separation,
+    translate_training,
+)
 
 # Only the last version of the thesis' code had these.
 _SIGNS = ("mask_model_type", "classifier_model_type")
+_OUTPUT_FOLDER = "separated_audio_folder"  # of its separation, which has no other flag of its own
+# Flags that evaluate and separate do not have here.
+_SIGNS_OF_USE = (
+    *(*_SIGNS, *OLDEST_FLAGS, _OUTPUT_FOLDER),
+    *("threshold", "use_gpu", "use_cuda", "gpu_no"),
+)
+_FLAGS_OF_USE = FLAGS | {name: Flag(str, []) for name in OLDEST_FLAGS}
 _OTHER_NAMES = {"use_cuda": "use_gpu"}  # in all of its scripts, but never read
 _NUMBER = re.compile(r"-\.?\d")
 # What may change when a training goes on, by the thesis' names, with the names of `absslab train`.
@@ -25,7 +38,7 @@ _CHANGEABLE = {
 
 
 class ThesisCommand(NamedTuple):
-    """A command line of the thesis, in the flags of `absslab train`."""
+    """A command line of the thesis, in the flags of a command here."""
 
     arguments: list[str]
     notes: list[str]  # what has no effect, or another one
@@ -48,14 +61,7 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
     Raises:
         InputError: a flag has a wrong value, or one that is not possible here.
     """
-    given = {}
-    others: list[str] = []
-    for name, words in split_flags(arguments):
-        name = _OTHER_NAMES.get(name, name)
-        if name in FLAGS:
-            given[name] = FLAGS[name].parse(name, words)
-        else:
-            others += [f"--{name}", *words] if name else words
+    given, others = _parse(arguments, FLAGS)
     translation = translate_training(given)
     settings = translation.settings
     if "--recipe" in arguments:
@@ -68,6 +74,75 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
     if not settings["n_epochs"]:
         raise InputError("--n_epochs is missing: expected the number of epochs to train")
     return ThesisCommand([*to_flags(settings), *others], translation.notes)
+
+
+def is_thesis_use(arguments: Sequence[str]) -> bool:
+    """Tell whether arguments are those of the thesis' `--mode evaluate` or `--mode separate`.
+
+    >>> is_thesis_use(["--checkpoint_path", "a.ckpt", "--separated_audio_folder", "sounds"])
+    True
+    >>> is_thesis_use(["--checkpoint_path", "a.ckpt", "--metric", "f1-score"])
+    False
+    """
+    return any(
+        name in _SIGNS_OF_USE or (name == "data_set_type" and set(words) & set(DATA_SETS))
+        for name, words in split_flags(arguments)
+    )
+
+
+def translate_evaluate_command(arguments: Sequence[str]) -> ThesisCommand:
+    """Translate the arguments of the thesis' evaluation to those of `absslab evaluate`.
+
+    Raises:
+        InputError: a flag has a wrong value, or one that is not possible here.
+    """
+    given, others = _parse(arguments, _FLAGS_OF_USE)
+    translation = translate_scoring(given)
+    return _put_together(translation, others)
+
+
+def translate_separate_command(arguments: Sequence[str]) -> ThesisCommand:
+    """Translate the arguments of the thesis' separation to those of `absslab separate`.
+
+    Raises:
+        InputError: a flag has a wrong value.
+    """
+    flags = _FLAGS_OF_USE | {_OUTPUT_FOLDER: Flag(str, "", "output_folder")}
+    given, others = _parse(arguments, flags)
+    output_folder = given.pop(_OUTPUT_FOLDER, "")
+    return _put_together(translate_separation(given, output_folder), others)
+
+
+def _put_together(translation: Translation, others: Sequence[str]) -> ThesisCommand:
+    """Return a command, in which flags of today replace those that the translation chose."""
+    given_today = {name for name, _ in split_flags(others)}
+    if "input" in given_today:  # other sounds than those of the split
+        given_today |= {"split", "data_folder"}
+    settings = {
+        name: value for name, value in translation.settings.items() if name not in given_today
+    }
+    return ThesisCommand([*to_flags(settings), *others], translation.notes)
+
+
+def _parse(arguments: Sequence[str], flags: Mapping[str, Flag]) -> tuple[dict[str, Any], list[str]]:
+    """Read the flags of the thesis.
+
+    Args:
+        arguments: of a command.
+        flags: those that its command had.
+
+    Returns:
+        their values by name; the other arguments as they are.
+    """
+    given = {}
+    others: list[str] = []
+    for name, words in split_flags(arguments):
+        name = _OTHER_NAMES.get(name, name)
+        if name in flags:
+            given[name] = flags[name].parse(name, words)
+        else:
+            others += [f"--{name}", *words] if name else words
+    return given, others
 
 
 def _resume(

@@ -232,6 +232,15 @@ FLAGS = {
     "save_path": Flag(str, "", "save_path"),
     "checkpoint_path": Flag(str, "", "checkpoint_path"),
 }
+# Flags of the oldest spelling, which are settings of `absslab train` by the same names.
+OLDEST_FLAGS = (
+    "model_type",
+    "drop_out_probs",
+    "use_batch_norm",
+    "scale_transform",
+    "classification_mapping",
+    "dc",
+)
 SHORT_FLAGS = {
     "-m": "mask_model_type",
     "-c": "classifier_model_type",

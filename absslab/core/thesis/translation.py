@@ -1,11 +1,12 @@
 """Translate settings of the thesis' code to those of a training here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from absslab.core.common.config import format_setting, look_up
 from absslab.core.common.errors import InputError
+from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS
 from absslab.core.model.convolution_blocks import POOLS
 from absslab.core.thesis.flags import FLAGS, Outcome
 
@@ -51,6 +52,9 @@ _SCHEDULES = {  # scheduler_type → the settings that it reads
     "multiStepLR": ("scheduler_milestones", "scheduler_gamma"),
     "reduceLROnPlateau": ("scheduler_patience", "scheduler_gamma"),
 }
+_THRESHOLDED = ("f1-score", "precision", "recall", "accuracy", "matthews_corrcoef")
+# Settings that evaluate and separate read themselves, not from the checkpoint.
+_OF_PLACE = ("mode", "checkpoint_path", "data_folder", "use_gpu", "gpu_no")
 _OF_MODEL = {  # settings of features and model whose values stay as they are
     "sampling_rate": "sampling_rate",
     "STFT_window_function": "window",
@@ -136,6 +140,83 @@ def translate_model(given: Mapping[str, Any]) -> Translation:
     for old, new in _OF_MODEL.items():
         translation.settings[new] = translation.value(old)
     return translation
+
+
+def translate_scoring(given: Mapping[str, Any]) -> Translation:
+    """Translate settings of the thesis' evaluation; all others are those of the checkpoint.
+
+    Args:
+        given: settings by the thesis' names, as a command line had them.
+
+    Raises:
+        InputError: a setting does not exist, or is not possible here yet.
+    """
+    translation = Translation(given)
+    settings = translation.settings
+    settings["split"] = "test"
+    _translate_place(translation)
+    if {"data_set_type", "data_folder"} <= set(given):
+        name = translation.value("data_set_type")
+        layout = LAYOUT_ALIASES.get(name, name)
+        settings["data_set_type"] = layout if layout in LAYOUTS else _find_layout(translation)
+    metric = translation.value("metric")
+    if metric not in ("", "none"):
+        settings["metric"] = metric
+        average = translation.value("average")
+        settings["average"] = None if str(average) == "None" else average
+        _note_accuracy(translation)
+    if "threshold" in given:
+        settings["tagging_thresholds"] = tuple(translation.value("threshold"))
+    elif settings.get("metric") in _THRESHOLDED:
+        translation.notes.append(
+            "tags are decided with thresholds that are chosen on the validation split; those of "
+            "the thesis are --threshold 0.5"
+        )
+    read = ["metric", "threshold"]
+    if "metric" in settings:
+        read.append("average")
+    if "data_set_type" in settings:
+        read.append("data_set_type")
+    _note_rest(translation, read)
+    return translation
+
+
+def translate_separation(given: Mapping[str, Any], output_folder: str) -> Translation:
+    """Translate settings of the thesis' separation; all others are those of the checkpoint.
+
+    Args:
+        given: settings by the thesis' names, as a command line had them.
+        output_folder: its `separated_audio_folder`.
+    """
+    translation = Translation(given)
+    translation.settings["split"] = "test"
+    if output_folder:
+        translation.settings["output_folder"] = output_folder
+    _translate_place(translation)
+    translation.notes.append(
+        "separate writes the sources; SDR, SIR and SAR of the same split are printed by evaluate"
+    )
+    _note_rest(translation, [])
+    return translation
+
+
+def _translate_place(translation: Translation) -> None:
+    """Translate where the model and its data are, and what computes."""
+    for name in ("checkpoint_path", "data_folder"):
+        if translation.given.get(name):
+            translation.settings[name] = translation.given[name]
+    if {"use_gpu", "gpu_no"} & set(translation.given):
+        _translate_device(translation)
+
+
+def _note_rest(translation: Translation, read: Collection[str]) -> None:
+    """Say which settings have no effect, since the checkpoint holds them."""
+    rest = [name for name in translation.given if name not in (*read, *_OF_PLACE)]
+    if rest:
+        verb = "has" if len(rest) == 1 else "have"
+        translation.notes.append(
+            f"{', '.join(rest)} {verb} no effect: the settings of the checkpoint hold"
+        )
 
 
 def translate_training(given: Mapping[str, Any]) -> Translation:
@@ -322,13 +403,22 @@ _READ_BY: dict[str, Callable[[Translation], list[str]]] = {
 }
 
 
-def _translate_data(translation: Translation) -> None:
-    settings = translation.settings
+def _find_layout(translation: Translation) -> str:
+    """Return the layout of a data set of the thesis.
+
+    Raises:
+        InputError: there is no such data set, or it can't be read.
+    """
     name = translation.value("data_set_type")
-    layout = look_up("data set of the thesis", name, DATA_SETS)
+    layout: str | None = look_up("data set of the thesis", name, DATA_SETS)
     if layout is None:
         raise InputError(f"data_set_type is {name}: its layout can't be read here yet")
-    settings["data_set_type"] = layout
+    return layout
+
+
+def _translate_data(translation: Translation) -> None:
+    settings = translation.settings
+    settings["data_set_type"] = _find_layout(translation)
     for name in ("data_folder", "save_path", "checkpoint_path"):
         if translation.value(name):
             settings[name] = translation.value(name)
@@ -368,11 +458,7 @@ def _translate_scores(translation: Translation) -> None:
     metric = translation.value("metric")
     if metric not in ("", "none"):
         settings["metric"] = metric
-    if metric == "accuracy":
-        translation.notes.append(
-            "metric accuracy is the mean over all tags; in the thesis a recording counted if all "
-            "of its tags were right"
-        )
+    _note_accuracy(translation)
     average = translation.value("average")
     if str(average) in ("None", "samples"):
         translation.notes.append(
@@ -382,6 +468,14 @@ def _translate_scores(translation: Translation) -> None:
         average = "weighted"
     settings["metric_average"] = average
     settings["thresholds"] = tuple(translation.value("threshold"))
+
+
+def _note_accuracy(translation: Translation) -> None:
+    if translation.value("metric") == "accuracy":
+        translation.notes.append(
+            "metric accuracy is the mean over all tags; in the thesis a recording counted if all "
+            "of its tags were right"
+        )
 
 
 def _translate_schedule(translation: Translation) -> None:

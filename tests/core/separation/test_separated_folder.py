@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
@@ -66,6 +67,28 @@ def test_the_files_add_up_to_the_input_at_its_rate_channels_and_length(
         assert part_rate == rate
         total += part
     assert np.abs(total - samples).max() <= tolerance
+
+
+def test_each_file_holds_the_source_of_its_class(separator, mixtures, tmp_path, monkeypatch):
+    """The mask of class k is (k + 1) / 10 everywhere."""
+    predict = Separator.predict
+
+    def predict_levels(self, waveform):
+        predicted = predict(self, waveform)
+        levels = (torch.arange(len(self.classes)) + 1) / 10
+        return predicted._replace(
+            masks=levels[:, None, None].expand_as(predicted.masks),
+            probabilities=torch.ones(len(self.classes)),
+        )
+
+    monkeypatch.setattr(Separator, "predict", predict_levels)
+    path = mixtures / "test/000000.wav"
+    list(separate_file(separator, path, tmp_path))
+    mixture = sound_files.load(path, 16000)
+    for index, name in enumerate(separator.classes):
+        source = sound_files.load(tmp_path / "000000" / f"{name}.wav", 16000)
+        level = source @ mixture / (mixture @ mixture)
+        assert level == pytest.approx((index + 1) / 10, abs=0.01)
 
 
 @pytest.mark.parametrize("gains", [(0.9, 0.9, 0.9, 0.9), (-0.9, -0.9, 0.5, 0.3)])
