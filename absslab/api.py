@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -199,7 +200,7 @@ def separate(
     *,
     sampling_rate: int | None = None,
     device: str = "auto",
-    **settings: float,
+    **settings: Setting,
 ) -> Separation:
     """Separate a recording into one source per class.
 
@@ -252,7 +253,7 @@ def separate_files(
     on_error: str = "skip",
     device: str = "auto",
     progress: Callable[[Progress], object] | None = None,
-    **settings: float,
+    **settings: Setting,
 ) -> list[Path]:
     """Separate sound files of any length into a folder each, as `absslab separate` does.
 
@@ -327,7 +328,7 @@ def load_model(path: str | Path, device: str = "auto") -> SeparationModel:
 
 
 def _separator(
-    model: str | Path | SeparationModel | Separator, device: str, settings: dict[str, float]
+    model: str | Path | SeparationModel | Separator, device: str, settings: Mapping[str, Any]
 ) -> Separator:
     if isinstance(model, str | Path):
         model = load_model(model, device)

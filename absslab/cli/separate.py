@@ -53,6 +53,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
     separation = from_flags(SeparationConfig, settings.separation.to_json() | given)
     checkpoint = load_checkpoint(config.checkpoint_path, device)
     separator = Separator(checkpoint.model, separation)
+    separator.check_method()
     check_remix(config.keep, gains, separator.classes)
     detection = from_flags(DetectionConfig, given)
     left_out = LeftOut("separate", on_error=config.on_error, folder=config.output_folder)

@@ -346,6 +346,7 @@ def evaluation_steps(
         in_memory=False,
     )
     separator = Separator(checkpoint.model, separation)
+    separator.check_method()
     thresholds_from = "training settings"
     if config.tagging_thresholds is not None:
         thresholds_from = "tagging_thresholds"

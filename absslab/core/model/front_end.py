@@ -68,6 +68,28 @@ COMPRESSIONS = {
 }
 
 
+def _invert_log(features: Tensor, config: FeatureConfig) -> Tensor:
+    return torch.exp(features) - config.log_offset
+
+
+def _invert_log1p(features: Tensor, config: FeatureConfig) -> Tensor:
+    return torch.expm1(features / _DECIBELS)
+
+
+def _invert_decibels(features: Tensor, config: FeatureConfig) -> Tensor:
+    return 10 ** (features / 20)
+
+
+DECOMPRESSIONS = {  # the inverses of those compressions that have one: PCEN is not among them
+    "spectrogram": _keep,
+    "log_spectrogram": _invert_log,
+    "mel": _keep,
+    "log_mel": _invert_log,
+    "log1p_mel": _invert_log1p,
+    "decibel_mel": _invert_decibels,
+}
+
+
 class FrontEnd(nn.Module):
     """Computes normalised features of complex spectra: bands, logarithm, normalisation.
 
@@ -123,6 +145,10 @@ class FrontEnd(nn.Module):
     def standardise(self, features: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation, or those of `min_max`."""
         return (features - self.mean) / self.std
+
+    def denormalise(self, features: Tensor) -> Tensor:
+        """Undo `standardise`."""
+        return features * self.std + self.mean
 
     def power(self, spectra: Tensor) -> Tensor:
         """Return the mean power per band: complex (B, F, T) → (B, M, T)."""

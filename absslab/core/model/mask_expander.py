@@ -41,12 +41,12 @@ class MaskExpander(nn.Module):
 
     def forward(self, masks: Tensor, n_frames: int) -> Tensor:
         """Expand masks to linear frequency, and to the frames of the audio's own STFT."""
-        if self.sampling_rate != self.config.sampling_rate:
-            masks = self._interpolate(masks, n_frames)  # (K, M, n_frames)
-        return self.weights @ masks[..., :n_frames]  # (K, F, n_frames)
+        return self.weights @ self.to_frames(masks, n_frames)  # (K, F, n_frames)
 
-    def _interpolate(self, masks: Tensor, n_frames: int) -> Tensor:
-        """Interpolate in time to the audio's frames: (K, M, T) → (K, M, n_frames)."""
+    def to_frames(self, masks: Tensor, n_frames: int) -> Tensor:
+        """Expand masks to the frames of the audio's own STFT: (K, M, T) → (K, M, n_frames)."""
+        if self.sampling_rate == self.config.sampling_rate:
+            return masks[..., :n_frames]
         model_hop = self.config.hop_size / self.config.sampling_rate  # s
         model_frames_per_frame = self.hop_size / self.sampling_rate / model_hop
         position = torch.arange(n_frames, device=masks.device) * model_frames_per_frame

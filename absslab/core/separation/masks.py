@@ -12,6 +12,10 @@ from torch import Tensor
 
 from absslab.core.common.config import Config, option
 
+IN_LIN = "in_lin"  # masks of the spectrum
+IN_LOG = "in_log"  # masks of the normalised features
+_BINARY_THRESHOLD = 0.5
+
 
 @dataclass(frozen=True)
 class SeparationConfig(Config):
@@ -20,6 +24,12 @@ class SeparationConfig(Config):
     `smoothing` and `tag_exponent` have an effect only on competing masks.
     """
 
+    separation_method: str = option(
+        IN_LIN,
+        "what masks are applied to; in_lin: the spectrum; in_log: the normalised features, which "
+        "are then turned back to a spectrum, worse, as one could choose in the thesis' code",
+        choices=(IN_LIN, IN_LOG),
+    )
     smoothing: float = option(
         0.0,
         "divide each bin among the classes by how strongly they are present within this duration; "
@@ -41,6 +51,10 @@ class SeparationConfig(Config):
         0.0,
         "exponent of a Wiener-style division of each bin among the classes and the rest; 0: off",
         at_least=0,
+    )
+    binary_masks: bool = option(
+        False,
+        "whether masks become 1 above mask_threshold (or above 0.5, if that is 0), and 0 elsewhere",
     )
     mask_floor: float = option(
         0.0, "smallest value of a mask: share of the mixture in each source", at_least=0, at_most=1
@@ -111,7 +125,7 @@ def refine_masks(
 
 
 def shape_masks(masks: Tensor, config: SeparationConfig) -> Tensor:
-    """Apply power, threshold, Wiener-style division and floor, in this order.
+    """Apply power, threshold, Wiener-style division, binary masks and floor, in this order.
 
     With the default settings the masks do not change. The division gives a class the share
     mᵖ / (Σ mᵖ + rᵖ) of a bin, where the rest r = max(0, 1 − Σ m) belongs to no class.
@@ -129,6 +143,8 @@ def shape_masks(masks: Tensor, config: SeparationConfig) -> Tensor:
         # Relative to the largest claim, so that a high exponent does not make all of them 0.
         claims = (claims / claims.amax(0)) ** config.wiener
         masks = (claims / claims.sum(0))[:-1]  # (K, M, T)
+    if config.binary_masks:
+        masks = (masks > (config.mask_threshold or _BINARY_THRESHOLD)).to(masks.dtype)
     if config.mask_floor:
         masks = config.mask_floor + (1 - config.mask_floor) * masks
     return masks

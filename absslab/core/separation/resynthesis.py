@@ -39,7 +39,7 @@ class Resynthesis:
         separator: whose model predicted the masks; its config is not used.
         waveform: (N,) or (C, N).
         sampling_rate: Hz.
-        synthesis: makes sources of masks.
+        synthesis: makes sources of masks of the spectrum.
         segmentation: how the recording is cut.
         segments: with their predicted masks.
 
@@ -108,11 +108,12 @@ class Resynthesis:
             consecutive parts that cover the recording; sources are (K, C, n).
         """
         separator = replace(self.separator, config=config)
+        synthesis = separator.choose_synthesis(self.synthesis)
 
         def separate_segment(segment: _PredictedSegment) -> Segment:
             masks = separator.postprocess(segment.predicted)
             n_samples = segment.mixture.shape[1]
-            sources = self.synthesis.sources(segment.spectrum, masks.masks, n_samples)
+            sources = synthesis.sources(segment.spectrum, masks.masks, n_samples)
             return make_segment(segment.mixture, masks, sources)
 
         segments = map(separate_segment, self.segments)

@@ -25,7 +25,12 @@ from absslab.core.common.rich_result import RichResult
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.separation_model import SeparationModel
-from absslab.core.separation.masks import Masks, SeparationConfig, postprocess
+from absslab.core.separation.log_synthesis import (
+    LogSynthesis,
+    build_log_synthesis,
+    check_invertible,
+)
+from absslab.core.separation.masks import IN_LOG, Masks, SeparationConfig, postprocess
 from absslab.core.separation.segmentation import (
     Segment,
     choose_segmentation,
@@ -33,7 +38,7 @@ from absslab.core.separation.segmentation import (
     crossfade_segments,
     split_into_segments,
 )
-from absslab.core.separation.synthesis import build_mask_synthesis
+from absslab.core.separation.synthesis import MaskSynthesis, build_mask_synthesis
 
 
 @dataclass(frozen=True, eq=False)  # arrays can't be compared to a single truth value
@@ -172,14 +177,15 @@ class Separator:
             n_classes=len(self.classes),
             hop=self.hop,
         )
-        synthesis = build_mask_synthesis(self.model.front_end.config, sampling_rate, self.device)
+        linear = build_mask_synthesis(self.model.front_end.config, sampling_rate, self.device)
+        synthesis = self.choose_synthesis(linear)
 
         def separate_segment(mixture: np.ndarray) -> Segment:
             predicted = self.predict(self.to_model_rate(mixture, sampling_rate))
             masks = self.postprocess(predicted)
             if not with_sources:
                 return make_segment(mixture, masks, np.empty((0, *mixture.shape), np.float32))
-            spectrum = synthesis.spectrum(mixture)
+            spectrum = linear.spectrum(mixture)
             sources = synthesis.sources(spectrum, masks.masks, mixture.shape[1])  # (K, C, n)
             if tagged:
                 refined = self.postprocess(predicted, tags).masks[list(tagged)]  # (J, M, T)
@@ -191,6 +197,28 @@ class Separator:
 
         mixtures = split_into_segments(chain([first], source_blocks), n_samples, segmentation)
         yield from crossfade_segments(map(separate_segment, mixtures), n_samples, segmentation)
+
+    def check_method(self) -> None:
+        """Check that the model can separate as the config says, before any work.
+
+        Raises:
+            InputError: its features can't be turned back, which the config asks for.
+        """
+        if self.config.separation_method == IN_LOG:
+            check_invertible(self.model.front_end.config)
+
+    def choose_synthesis(self, linear: MaskSynthesis) -> MaskSynthesis | LogSynthesis:
+        """Return what synthesises sources as the config says.
+
+        Args:
+            linear: synthesis with masks of the spectrum, for the same mixtures.
+
+        Raises:
+            InputError: the model's features can't be turned back, which the config asks for.
+        """
+        if self.config.separation_method == IN_LOG:
+            return build_log_synthesis(linear, self.model.front_end)
+        return linear
 
     def to_model_rate(self, mixture: np.ndarray, sampling_rate: int) -> Tensor:
         """Mix the channels down and resample them to the model's rate.

@@ -26,6 +26,16 @@ def test_refining_divides_what_classes_take_and_takes_no_more():
     torch.testing.assert_close(unchanged, masks)
 
 
+def test_binary_masks_are_1_above_the_threshold():
+    masks = torch.tensor([0.0, 0.2, 0.4, 0.5, 0.51, 1.0])[None, None]
+    binary = shape_masks(masks, SeparationConfig(binary_masks=True))
+    assert binary.flatten().tolist() == [0, 0, 0, 0, 1, 1]
+    lower = shape_masks(masks, SeparationConfig(binary_masks=True, mask_threshold=0.2))
+    assert lower.flatten().tolist() == [0, 0, 1, 1, 1, 1]
+    floored = shape_masks(masks, SeparationConfig(binary_masks=True, mask_floor=0.25))
+    assert floored.flatten().tolist() == [0.25] * 4 + [1, 1]
+
+
 def test_a_class_that_is_not_in_the_recording_yields():
     masks = torch.full((2, 4, 20), 0.4)
     refined = refine_masks(

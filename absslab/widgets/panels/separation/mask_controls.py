@@ -10,19 +10,21 @@ from absslab.widgets.ui.controls import button
 from absslab.widgets.ui.part import Part
 from absslab.widgets.ui.sliders import Sliders
 
-RANGES = {  # field of the config → lowest value, highest value and step
+RANGES: dict[str, Any] = {  # field → lowest value, highest value and step, or choices
     "mask_power": (0.0, 4.0, 0.04),
     "mask_threshold": (0.0, 1.0, 0.01),
     "wiener": (0.0, 4.0, 0.04),
     "mask_floor": (0.0, 1.0, 0.01),
     "smoothing": (0.0, 2.0, 0.02),
     "tag_exponent": (0.0, 4.0, 0.04),
+    "binary_masks": (("no", False), ("yes", True)),
+    "separation_method": (("in_lin", "in_lin"), ("in_log", "in_log")),
 }
 ONLY_COMPETING = ("smoothing", "tag_exponent")  # have no effect on independent masks
 
 
 class MaskControls(Part):
-    """A slider for each setting of the masks.
+    """A slider, or a choice, for each setting of the masks.
 
     Args:
         on_change: is called whenever a slider moves.
@@ -35,8 +37,8 @@ class MaskControls(Part):
         self.widget = ipywidgets.VBox([self._sliders.widget, reset])
 
     @property
-    def sliders(self) -> dict[str, ipywidgets.FloatSlider]:
-        """The sliders by setting."""
+    def sliders(self) -> dict[str, Any]:
+        """The sliders and dropdowns by setting."""
         return self._sliders.controls
 
     @property

@@ -87,7 +87,10 @@ def test_a_slider_sends_only_what_it_changed(panel, settle):
 
 
 def test_a_slider_has_a_hundred_steps(panel):
-    for name, slider in panel.masks.sliders.items():
+    sliders = dict(panel.masks.sliders)
+    for name in ("binary_masks", "separation_method"):
+        assert isinstance(sliders.pop(name), ipywidgets.Dropdown)
+    for name, slider in sliders.items():
         assert (slider.max - slider.min) / slider.step == pytest.approx(100), name
 
 
@@ -142,6 +145,22 @@ def test_a_mixture_is_shown_with_sources_references_scores_and_events(
     ]
     assert {f"{name} (reference)" for name in panel.live_result.si_sdr} == set(references)
     assert "improvement" in panel.scores.value
+
+
+def test_the_method_and_binary_masks_can_be_chosen(panel, checkpoint, mixture, settle):
+    panel.separate()
+    settle()
+    panel.masks.sliders["separation_method"].value = "in_log"
+    panel.masks.sliders["binary_masks"].value = True
+    settle()
+    config = SeparationConfig(separation_method="in_log", binary_masks=True)
+    assert panel.masks.config == config
+    expected = Separator.from_checkpoint(str(checkpoint), config=config).separate(
+        *sound_files.load_channels(mixture)
+    )
+    np.testing.assert_allclose(samples_of(panel, "residual"), expected.residual, atol=1e-6)
+    panel.masks.set(SeparationConfig())
+    assert panel.masks.config == SeparationConfig()
 
 
 def test_a_slider_changes_the_sound_as_the_core_does(panel, checkpoint, mixture, settle):
