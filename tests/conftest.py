@@ -38,7 +38,7 @@ ADDED_SINCE_0_1_0: frozenset[str] = frozenset(
         *("psds_ungated", "n_joined_events", "truth", "n_silent_events", "event_thresholds_from"),
         "activity",
         *("plain_sdr", "plain_sdr_improvement", "ca_sdr_improvement", "casa_sdr_improvement"),
-        *("eer", "frame_eer", "segmentation_eer"),
+        *("eer", "frame_eer", "segmentation_eer", "spread", "has_background"),
     }
 )  # names of scores, in any section of the JSON
 hypothesis.settings.register_profile("absslab", deadline=None, derandomize=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from absslab.core.evaluation.detection_scorer import DetectionScorer
+from absslab.core.evaluation.score_spread import summarise_spread
 from absslab.core.evaluation.score_table import (
     ACTIVITY,
     BASELINES,
@@ -334,6 +335,7 @@ def _summarise_separation(
     return SeparationScores(
         **{score: values.get(f"separation.{score}") for score in SEPARATION},
         si_sdr_improvement_median=number(median),
+        spread=summarise_spread(table),
         n_present=_count(table["present"] == 1),
         n_absent=_count(table["present"] == 0),
         n_silent_estimates=scorer.n_silent_estimates,

@@ -38,6 +38,8 @@ BASELINES = (
 CEILING = "ideal_ratio_mask_mel"  # the best that the model's masks can reach
 # The best real-valued mask; the error that remains with it is due to the mixture's phase.
 PHASE_SENSITIVE = "phase_sensitive_mask"
+# Column of the table: 1 if a mixture holds more than its true sources, else 0.
+HAS_BACKGROUND = "has_background"
 EXTENT = "extent"  # true events are those that are labelled
 ACTIVITY = "activity"  # true events are the parts of these in which the source sounds
 TRUTHS = (ACTIVITY, EXTENT)

@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+from absslab.core.evaluation.score_spread import ALL, WITH_BACKGROUND, WITHOUT_BACKGROUND
 from absslab.core.evaluation.score_table import ACTIVITY, CEILING
 from absslab.core.evaluation.scores import Scores, SelfCheckScores
 
@@ -75,6 +76,14 @@ BASELINE_TITLES = {
 }
 
 
+_SPREAD_TITLES = {"sdr": "BSS SDR", "sir": "BSS SIR", "sar": "BSS SAR", "si_sdr": "SI-SDR"}
+_MIXTURE_KINDS = {
+    ALL: "",
+    WITH_BACKGROUND: " in mixtures with a background",
+    WITHOUT_BACKGROUND: " in mixtures without one",
+}
+
+
 class _Row(NamedTuple):
     """A row of the table."""
 
@@ -104,6 +113,7 @@ def score_remarks(scores: Scores) -> list[str]:
     lines = [
         *_interval_remark(scores),
         *_equal_error_remark(scores),
+        *_spread_remark(scores),
         *_class_aware_remark(scores),
         *_breakdown_remark(scores),
         *_self_check_remark(scores.self_check),
@@ -263,6 +273,23 @@ def _equal_error_remark(scores: Scores) -> list[str]:
     names = {"tagging.eer": "of tags", "detection.frame.eer": "of frames"}
     parts = [f"{title} {values[name]:.3f}" for name, title in names.items() if name in values]
     return [f"equal error rate, mean over classes: {', '.join(parts)}"] if parts else []
+
+
+def _spread_remark(scores: Scores) -> list[str]:
+    """Give mean, standard deviation and median of scores of sources, by kind of mixtures."""
+    spreads = (scores.separation and scores.separation.spread) or {}
+    kinds = [kind for kind in _MIXTURE_KINDS if kind in spreads]
+    lines = []
+    for kind in kinds if len(kinds) > 2 else kinds[:1]:
+        parts = [
+            f"{_SPREAD_TITLES[name]} {spread.mean:.2f} ± {spread.std:.2f} ({spread.median:.2f})"
+            for name, spread in spreads[kind].items()
+        ]
+        lines.append(
+            f"sources{_MIXTURE_KINDS[kind]}, mean ± standard deviation (median) in dB: "
+            f"{', '.join(parts)}"
+        )
+    return lines
 
 
 def _class_aware_remark(scores: Scores) -> list[str]:

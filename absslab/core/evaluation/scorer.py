@@ -20,7 +20,13 @@ from absslab.core.common.parallel import release_memory
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.detection_scorer import DetectionScorer, Tolerances
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask
-from absslab.core.evaluation.score_table import ACTIVITY, BASELINES, EXTENT, TRUTHS
+from absslab.core.evaluation.score_table import (
+    ACTIVITY,
+    BASELINES,
+    EXTENT,
+    HAS_BACKGROUND,
+    TRUTHS,
+)
 from absslab.core.metrics import class_aware
 from absslab.core.metrics.bss_eval import BACKENDS, FILTER_LENGTH, bss_eval, import_mir_eval
 from absslab.core.metrics.ranking import BinnedCounts
@@ -41,6 +47,7 @@ _CLASS_AWARE = {
     "ca_sdr_improvement": class_aware.class_aware_improvement,
     "casa_sdr_improvement": class_aware.class_and_source_aware_improvement,
 }
+_SOFTEST_BACKGROUND = -60.0  # dB below the mixture; less may be due to rounding in files
 _LIMIT = 120.0  # dB: BSS Eval scores are clipped to ± this
 
 
@@ -425,6 +432,9 @@ class Scorer:
         if not len(present):
             return
         references = np.stack(list(true_sources.values()))  # (J, N)
+        background = leakage(mixture - references.sum(0), mixture)
+        is_heard = float(background > _SOFTEST_BACKGROUND)
+        row[HAS_BACKGROUND] = np.full(len(self.classes), is_heard)
         estimates = estimate.sources[present]
         self.n_silent_estimates += int((~estimates.any(-1)).sum())
         ideal = self._ideal_estimates(truth)  # (J, N) each

@@ -130,6 +130,16 @@ class SourceScores:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How a score is spread over the sources that have it, dB."""
+
+    mean: float
+    std: float  # standard deviation
+    median: float
+    n: int  # number of sources
+
+
+@dataclass(frozen=True)
 class SeparationScores(SourceScores):
     """Scores of separated sources, and levels of leakage and residual, dB."""
 
@@ -138,6 +148,8 @@ class SeparationScores(SourceScores):
     ca_sdr_improvement: float | None = None  # mean over mixtures; class-aware, as of DCASE 2025
     casa_sdr_improvement: float | None = None  # mean over mixtures; class- and source-aware
     si_sdr_improvement_median: float | None = None
+    # By kind of mixtures (all, with_background, without_background), then by score.
+    spread: Mapping[str, Mapping[str, Spread]] | None = None
     n_present: int = 0
     n_absent: int = 0
     n_silent_estimates: int = 0  # these have no SIR, SAR and ISR

@@ -218,6 +218,9 @@ def test_where_there_is_no_mixture_it_is_the_sum_of_the_sources(references, esti
     for name in SOUNDING:
         (references / f"{name}.wav").unlink()
     without = scores_of(references, estimates)
+    spread, spread_without = (each["separation"].pop("spread") for each in (scores, without))
+    for name, values in spread["all"].items():
+        assert spread_without["all"][name] == pytest.approx(values, nan_ok=True)
     assert numbers(without["separation"]) == pytest.approx(
         numbers(scores["separation"]), nan_ok=True
     )

@@ -196,6 +196,35 @@ def test_an_all_silent_mixture_without_classes_is_scored_without_nan():
     assert report(scorer)["mixtures"] is None
 
 
+def test_the_spread_is_what_one_computes_by_hand_with_and_without_background():
+    speech, knock, noise = sounds(3)
+    pairs = []
+    for name, levels, rest in (
+        ("a.wav", (0.1, 1.0), 0.0),  # SI-SDR 20 and 0 dB
+        ("b.wav", (10**-0.5, 0.1), noise),  # 10 and 20 dB
+    ):
+        first, second = levels
+        truth = recording({"speech": speech, "knock": knock}, rest=rest, name=name)
+        estimates = {"speech": speech + first * noise, "knock": knock + second * noise}
+        pairs.append((truth, Estimate(sources=sources(estimates))))
+    spread = report(score(*pairs))["separation"]["spread"]
+    assert spread["all"]["si_sdr"] == pytest.approx(
+        {"mean": 12.5, "std": np.sqrt(68.75), "median": 15, "n": 4}, abs=1e-3
+    )
+    assert spread["without_background"]["si_sdr"]["mean"] == pytest.approx(10, abs=1e-3)
+    assert spread["with_background"]["si_sdr"] == pytest.approx(
+        {"mean": 15, "std": 5, "median": 15, "n": 2}, abs=1e-3
+    )
+    assert set(spread["all"]) == {"sdr", "sir", "sar", "si_sdr"}
+    text = score_text(
+        summarise_scores(score(*pairs), split=None, missing={}, thresholds_from="", settings={})
+    )
+    assert "SI-SDR 12.50 ± 8.29 (15.00)" in text
+    assert "sources in mixtures with a background, mean ± standard deviation (median)" in text
+    only = report(score(pairs[0]))["separation"]["spread"]
+    assert set(only) == {"all", "without_background"}
+
+
 def test_leakage_is_the_level_of_an_absent_class_below_the_mixture():
     speech, noise = sounds(2)
     truth = recording({"speech": speech}, rest=noise)
