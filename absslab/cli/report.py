@@ -32,6 +32,12 @@ class ReportConfig(Config):
     n_examples: int = option(
         1, "number of the worst, of the median and of the best mixtures to show", at_least=0
     )
+    figures: tuple[str, ...] = option(
+        (),
+        "also write the figures of these mixtures and their masks as files, into a folder beside "
+        "the page",
+        choices=("svg", "pdf", "eps", "png"),
+    )
     output: str = option(
         "",
         "page to write, a file that ends in .html; by default report.html in the run directory",
@@ -77,6 +83,10 @@ def run(arguments: Sequence[str]) -> LeftOut:
     names = ("run_directory", "data_folder", "split", "n_examples", "device", "output")
     parameters = {name: getattr(config, name) for name in names}
     written = write_report(output, parameters, title=f"{report.name}: report")
+    if config.figures:
+        folder = output.with_name(f"{output.stem}_figures")
+        for path in report.write_figures(folder, config.figures):
+            print(f"→ {path}")
     seconds = time.monotonic() - begin
     print(f"{written.path}: {written.n_bytes / 1e6:.1f} MB in {seconds:.0f} s")
     return report.left_out

@@ -1,5 +1,6 @@
 """The report on a run; a notebook shows each of its parts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from absslab.core.common.errors import InputError
@@ -9,7 +10,7 @@ from absslab.core.common.progress import Steps
 from absslab.core.runs.run_scores import RunScores, scores_path
 from absslab.core.training.run_directory import best_checkpoint_path
 from absslab.plots.html_tables import render_score_table
-from absslab.report import example_section, reproduction, run_sections, score_sections
+from absslab.report import example_section, figure_files, reproduction, run_sections, score_sections
 from absslab.report.page_parts import Fragment
 from absslab.report.reported_run import ReportedRun, open_run, score_run
 
@@ -127,6 +128,10 @@ class Report:
         return example_section.render_examples(
             self._run, n_each=self._n_examples, limit=self._limit
         )
+
+    def write_figures(self, folder: str | Path, formats: Sequence[str]) -> list[Path]:
+        """Write the figures of the examples as files; see `figure_files.write_figures`."""
+        return figure_files.write_figures(self._run, folder, formats, n_each=self._n_examples)
 
     def reproduction(self, output: str = "") -> Fragment:
         """Render the commands, seeds, devices, dates, versions and checksums.

@@ -142,6 +142,17 @@ def test_scores_that_are_there_are_used_and_those_of_an_older_model_are_not(run,
     assert "can't be read" in torn.scores_problem
 
 
+def test_the_figures_of_masks_are_written_as_vector_graphics(run, tmp_path):
+    score(run)
+    report = open_report(run, device="cpu")
+    written = report.write_figures(tmp_path / "figures", ["svg", "pdf"])
+    assert sorted(tmp_path.glob("figures/*")) == sorted(written)
+    kinds = [path.name.partition("_")[0] for path in written]
+    assert kinds == ["worst", "worst", "median", "median", "best", "best"]
+    heads = {path.suffix: path.read_bytes()[:5] for path in written}
+    assert heads == {".svg": b"<?xml", ".pdf": b"%PDF-"}
+
+
 def test_reading_scores_never_makes_them(run):
     report = open_report(run, device="cpu")
     with pytest.raises(InputError, match="is not scored on its test split"):
@@ -367,6 +378,9 @@ def test_input_that_can_not_be_used_is_one_line_before_any_work(
     assert "is not a run directory" in refusal_of(capsys, *command(tmp_path / "none"))
     assert "did you mean --n_examples" in refusal_of(capsys, *command(run, "--examples", 1))
     assert "n_examples is -1" in refusal_of(capsys, *command(run, "--n_examples", -1))
+    assert "figures is 'bmp': expected one of svg, pdf" in refusal_of(
+        capsys, *command(run, "--figures", "bmp")
+    )
     assert "split is 'tset'" in refusal_of(capsys, *command(run, "--split", "tset"))
     assert "expected the name of a file that ends in .html" in refusal_of(
         capsys, *command(run, "--output", "report.pdf")
