@@ -19,7 +19,7 @@ from absslab.core.evaluation.external_estimates import (
     open_estimates,
 )
 from absslab.core.evaluation.model_evaluation import Evaluation, evaluation_steps
-from absslab.core.evaluation.printed_metric import PrintedMetricConfig, metric_lines
+from absslab.core.evaluation.printed_metric import PrintedMetricConfig, loss_line, metric_lines
 from absslab.core.evaluation.score_files import check_scores_path, table_path, write_scores
 from absslab.core.evaluation.score_text import score_text
 from absslab.core.evaluation.scorer import ScoringConfig
@@ -83,9 +83,12 @@ def run(arguments: Sequence[str]) -> LeftOut:
         left_out.write()
         if output:
             write_scores(output, scores, table)
+        result = EvaluationResult(scores, table)
         if printed.metric:
-            lines = metric_lines(EvaluationResult(scores, table), printed.metric, printed.average)
+            lines = metric_lines(result, printed.metric, printed.average)
             print("\n".join([*lines, ""]))
+        if isinstance(evaluation, Evaluation) and (line := loss_line(result, evaluation.loss)):
+            print(f"{line}\n")
         print(score_text(scores))
         if output:
             print(f"→ {output}, {table_path(output)}")

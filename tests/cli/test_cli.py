@@ -1099,6 +1099,7 @@ def test_one_metric_is_printed_per_class(capsys, checkpoint):
     assert lines[0].startswith("scoring 3 recordings (the validation split)")
     assert lines[1] == "f1-score of each class (validation):"
     assert [line.split()[0] for line in lines[2:6]] == ["alert", "knock", "pageturn", "speech"]
+    assert lines[7].startswith("loss of the tags (BCE): 0.")
     assert main([*command, "--metric", "recall", "--average", "micro", "--n_recordings", "2"]) == 0
     assert capsys.readouterr().out.splitlines()[2].startswith("micro  ")
 

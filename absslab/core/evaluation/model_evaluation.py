@@ -75,6 +75,7 @@ class Evaluation:
         at_own_rate: whether sources are scored at the rate of the mixtures, with all channels.
         thresholds_from: where `trained_thresholds` come from, as text.
         self_check: whether the model also hears its own outputs.
+        loss: name of the loss of the tags that the model was trained with.
     """
 
     split: str
@@ -92,6 +93,7 @@ class Evaluation:
     at_own_rate: bool = False
     self_check: bool = False
     thresholds_from: str = "training settings"
+    loss: str = "BCE"
 
     @property
     def classes(self) -> list[str]:
@@ -331,6 +333,7 @@ def evaluation_steps(
         settings = checkpoint.made["settings"]
         data = DataConfig.from_json(settings["data"])
         trained_thresholds = list(settings["training"]["thresholds"])
+        loss = settings["training"]["loss"]
     except (KeyError, TypeError):
         raise InputError(
             "{checkpoint_path} does not say what it was trained on",
@@ -423,6 +426,7 @@ def evaluation_steps(
         at_own_rate=config.at_own_rate,
         self_check=config.self_check,
         thresholds_from=thresholds_from,
+        loss=loss,
     )
 
 

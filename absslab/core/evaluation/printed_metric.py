@@ -1,4 +1,4 @@
-"""One metric of tags as lines of text: a line for each class, or one for their average.
+"""One metric of tags, and their loss, as lines of text.
 
 Axes: n recordings, K classes.
 """
@@ -6,6 +6,7 @@ Axes: n recordings, K classes.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
@@ -16,6 +17,7 @@ from absslab.core.metrics.tagging import (
     tagging_scores,
     tagging_scores_per_class,
 )
+from absslab.core.training.losses import TAG_LOSSES
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,12 @@ def metric_lines(result: EvaluationResult, metric: str, average: str | None) -> 
         InputError: the recordings have no known labels.
     """
     classes = list(result.scores.classes)
-    shape = (result.scores.n_mixtures, len(classes))
     if result.scores.tagging is None:
         raise InputError(
             f"metric is {metric}, but no label of the recordings is known: "
             "expected recordings with labels"
         )
-    labels = result.table["label"].to_numpy(float).reshape(shape)  # (n, K)
-    probabilities = result.table["probability"].to_numpy(float).reshape(shape)  # (n, K)
+    labels, probabilities = _read_tags(result)  # (n, K) each
     rows = [result.scores.per_class[name].threshold for name in classes]
     thresholds = [0.5 if value is None else value for value in rows]
     if average is None:
@@ -71,6 +71,33 @@ def metric_lines(result: EvaluationResult, metric: str, average: str | None) -> 
     lines = [f"{name:{width}}  {_format(value)}" for name, value in values.items()]
     split = f" ({result.scores.split})" if result.scores.split else ""
     return [f"{title}{split}:", *lines]
+
+
+def loss_line(result: EvaluationResult, loss: str) -> str | None:
+    """Format the loss of the tags of an evaluation, the mean over recordings and classes.
+
+    Args:
+        result: the scores and their table.
+        loss: one of `TAG_LOSSES`.
+
+    Returns:
+        a line; None if no label is known.
+    """
+    if result.scores.tagging is None:
+        return None
+    labels, probabilities = _read_tags(result)  # (n, K) each
+    labels = np.where(np.isnan(probabilities), np.nan, labels)
+    value = TAG_LOSSES[loss](
+        torch.from_numpy(np.nan_to_num(probabilities)), torch.from_numpy(labels)
+    )
+    return f"loss of the tags ({loss}): {value.item():.4f}"
+
+
+def _read_tags(result: EvaluationResult) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels and the probabilities of an evaluation, NaN where not known: (n, K)."""
+    shape = (result.scores.n_mixtures, len(result.scores.classes))
+    labels = result.table["label"].to_numpy(float).reshape(shape)  # (n, K)
+    return labels, result.table["probability"].to_numpy(float).reshape(shape)  # (n, K)
 
 
 def _format(value: float | None) -> str:

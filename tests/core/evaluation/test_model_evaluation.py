@@ -19,7 +19,7 @@ from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.mixture_folder import source_files
 from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.model_evaluation import open_evaluation
-from absslab.core.evaluation.printed_metric import metric_lines
+from absslab.core.evaluation.printed_metric import loss_line, metric_lines
 from absslab.core.evaluation.score_summary import TAG_SCORE_NAMES, TRUE_TAGS
 from absslab.core.evaluation.score_table import (
     BASELINES,
@@ -37,6 +37,7 @@ from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
+from absslab.core.training.losses import TAG_LOSSES
 
 QUICK = ScoringConfig(bss_eval="none", n_resamples=0)
 N_TEST = 8
@@ -290,6 +291,21 @@ def test_the_printed_metric_is_that_of_the_scores(evaluation):
         lines = metric_lines(evaluation, "equal_error_rate", average)
         assert lines[1] == f"{average}  {value:.4f}"
     assert metric_lines(evaluation, "accuracy", "samples")[1].startswith("samples  0.")
+
+
+def test_the_printed_loss_is_the_mean_over_known_labels(evaluation):
+    table = evaluation.table.copy()
+    table.loc[table.index[0], "label"] = np.nan
+    table.loc[table.index[1], "probability"] = np.nan
+    known = table[["label", "probability"]].dropna().to_numpy(float)
+    assert len(known) == len(table) - 2
+    label, probability = known.T
+    cost = -np.log(np.where(label == 1, probability, 1 - probability)).mean()
+    for loss in TAG_LOSSES:
+        line = loss_line(evaluation._replace(table=table), loss)
+        assert line == f"loss of the tags ({loss}): {cost:.4f}"
+    scores = replace(evaluation.scores, tagging=None)
+    assert loss_line(evaluation._replace(scores=scores), "BCE") is None
 
 
 def test_scores_are_plain_data_without_nan(scores):
