@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from absslab.core.audio import sound_files
+from absslab.core.common.notices import collect_notices
+from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
@@ -134,6 +136,42 @@ def other_checkpoint(checkpoint, tmp_path_factory) -> Path:
             weights += 0.3 * weights.std() * torch.randn(weights.shape, generator=generator)
     torch.save(content, copied)
     return copied
+
+
+@pytest.fixture(scope="session")
+def background_mixtures(tmp_path_factory) -> Path:
+    """Mixtures over noise in which the classes background and knock sound or not."""
+    events = tmp_path_factory.mktemp("events")
+    for name, sound in {"background": "keys", "knock": "knock"}.items():
+        for take in range(1, 4):
+            path = events / name / f"{take:02d}.wav"
+            sound_files.save(path, synthesise(sound, take), SAMPLING_RATE)
+    config = MixtureFolderConfig(
+        event_folder=str(events),
+        output_folder=str(tmp_path_factory.mktemp("mixtures") / "set"),
+        n_files=20,
+        split_percentages=(60, 20, 20),
+        n_workers=1,
+    )
+    run_to_end(write_mixtures(config, MixingConfig(length=1.0)))
+    return Path(config.output_folder)
+
+
+@pytest.fixture(scope="session")
+def background_checkpoint(background_mixtures, small_model, tmp_path_factory) -> Path:
+    """A model of these classes, trained with their true sources."""
+    save_path = tmp_path_factory.mktemp("runs") / "model.ckpt"
+    flags = small_model | {
+        "data_folder": str(background_mixtures),
+        "supervision": "sources",
+        "share_weight": 1.0,
+        "masks": "competing",
+        "save_path": str(save_path),
+        "n_epochs": 1,
+    }
+    with collect_notices():
+        run_to_end(Experiment(Settings.from_flags(flags)).run())
+    return save_path
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common.config import to_flags
 from absslab.core.common.progress import run_to_end
-from absslab.core.data.mixture_folder import read_manifest, read_specs, source_files
+from absslab.core.data.mixture_folder import part_files, read_manifest, read_specs
 from absslab.core.evaluation.comparison import read_comparison
 from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.run_scores import read_run_scores
@@ -55,7 +55,7 @@ def test_mixtures_are_read():
     assert manifest.to_json() == json.loads((WRITTEN / "mixtures" / "manifest.json").read_text())
     assert len(read_specs(WRITTEN / "mixtures", "test")) == 6
     mixture, rate = sound_files.load_channels(WRITTEN / "mixtures" / "test" / "000000.wav")
-    parts = source_files(WRITTEN / "mixtures" / "test" / "000000.wav").values()
+    parts = part_files(WRITTEN / "mixtures" / "test" / "000000.wav")
     total = sum(sound_files.load_channels(path)[0] for path in parts)
     assert rate == 8000
     np.testing.assert_array_equal(mixture, total)

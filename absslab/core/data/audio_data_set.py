@@ -162,8 +162,10 @@ class AudioDataSet(Dataset[Tensor]):
         kept = self._sources.get(index)
         if kept is None:
             clip = self.clips[index]
-            path = self.recording(index).path
-            kept = read_sources(path, self.classes, self.sampling_rate, clip.start, clip.n_samples)
+            recording = self.recording(index)
+            kept = read_sources(
+                recording, self.classes, self.sampling_rate, clip.start, clip.n_samples
+            )
             if self.in_memory:
                 self._sources[index] = kept
         return {k: source.waveform() for k, source in kept.items()}
@@ -280,7 +282,7 @@ def check_steps(data_set: AudioDataSet, left_out: LeftOut) -> Steps[AudioDataSet
         with left_out.file(recording.path):
             header = sound_files.check(recording.path, may_be_silent=not recording.labels)
             if data_set.has_sources:
-                check_source_files(recording.path, data_set.classes, header)
+                check_source_files(recording, data_set.classes, header)
             bad.remove(recording.path)
     yield Progress(len(data_set.recordings), len(data_set.recordings))
     return data_set.without(bad) if bad else data_set

@@ -5,7 +5,8 @@ matters, but names that differ by case alone are refused, since many disks can't
 
 Any name can be that of a class, such as AudioSet's `Male speech, man speaking` or `Gush/Hiss`. Its
 files are called `file_stem(name)`, where characters that a file name can't have on every system are
-written as in web addresses: `Gush%2FHiss.wav`. `class_of_stem` reads this.
+written as in web addresses: `Gush%2FHiss.wav`. `class_of_stem` reads this. The background of a
+mixture is in the file `background.flac`, and a class of this name in `%62ackground.flac`.
 """
 
 import re
@@ -18,7 +19,8 @@ from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.tables import is_missing
 
 # Not allowed as class names: folders and tables use these names beside those of classes.
-RESERVED = ("background", "mixture", "residual", "remix", "filename")
+RESERVED = ("mixture", "residual", "remix", "filename")
+BACKGROUND_STEM = "background"  # of the file with what belongs to no class
 _COLUMNS = ("filename", "split", "origin")  # of tables with a column per class
 _N_LISTED = 40  # classes that one line names
 _LONGEST = 150  # bytes of a file name without its suffix; systems allow 255 with it
@@ -76,11 +78,12 @@ def list_classes(names: Sequence[str]) -> str:
 def file_stem(name: str) -> str:
     """Return the name, without suffix, of the files of a class.
 
-    >>> file_stem("speech"), file_stem("Gush/Hiss"), file_stem("-12 dB")
-    ('speech', 'Gush%2FHiss', '%2D12 dB')
+    >>> file_stem("speech"), file_stem("Gush/Hiss"), file_stem("-12 dB"), file_stem("background")
+    ('speech', 'Gush%2FHiss', '%2D12 dB', '%62ackground')
     """
     stem = _NOT_IN_FILES.sub(lambda match: _encode(match[0]), name)
-    if _DEVICES.match(stem) or (stem.casefold() in RESERVED and stem not in RESERVED):
+    is_taken = stem.casefold() in (*RESERVED, BACKGROUND_STEM) and stem not in RESERVED
+    if _DEVICES.match(stem) or is_taken:
         return _encode(stem[0]) + stem[1:]
     return stem
 

@@ -21,13 +21,26 @@ _N_EXAMPLES = 3  # recordings that are not found which one line names
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """A recording and its weak labels."""
+    """A recording, its weak labels, and where its true sources are, if it has them.
+
+    Args:
+        path: of the file.
+        labels: its classes.
+        origin: the longer recording that it was cut from.
+        split: train, validation or test; empty if it is not known yet.
+        unknown: classes that it may have or not.
+        channels: for each class whose true source is a channel of the recording, which one; None
+            if sources are files beside the recording, as `absslab mix` writes them.
+        members: for each class that joins several of the folder, these; None if none does.
+    """
 
     path: str
     labels: frozenset[str]
     origin: str
     split: str = ""
-    unknown: frozenset[str] = frozenset()  # classes that it may have or not
+    unknown: frozenset[str] = frozenset()
+    channels: Mapping[str, int] | None = field(default=None, hash=False)
+    members: Mapping[str, Sequence[str]] | None = field(default=None, hash=False)
 
 
 # Reads the strong labels of classes, given the lengths (s) of recordings by path.

@@ -29,7 +29,7 @@ from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_version, list_folder, read_json
 from absslab.core.common.tables import read_table
-from absslab.core.data.class_names import class_of_stem
+from absslab.core.data.class_names import BACKGROUND_STEM, class_of_stem
 from absslab.core.data.mixing import MixtureSpec
 
 
@@ -135,16 +135,41 @@ def mixture_names(folder: str | Path, split: str) -> list[str]:
 
 
 def source_files(mixture: str | Path) -> dict[str, Path]:
-    """Find the saved sources of a mixture by class, and its background as "background".
+    """Find the saved sources of a mixture by class; the background is none.
 
     Returns:
-        the files; empty if no sources were saved.
+        the files; empty if no sources were saved, or none sounds.
 
     Raises:
         InputError: the folder of the sources can't be read.
     """
+    files = [path for path in _list_sounds(mixture) if path.stem != BACKGROUND_STEM]
+    return {class_of_stem(path.stem): path for path in files}
+
+
+def background_file(mixture: str | Path) -> Path | None:
+    """Find the saved background of a mixture, what belongs to no class; None if there is none.
+
+    Raises:
+        InputError: the folder of the sources can't be read.
+    """
+    files = (path for path in _list_sounds(mixture) if path.stem == BACKGROUND_STEM)
+    return next(files, None)
+
+
+def part_files(mixture: str | Path) -> list[Path]:
+    """Find all saved parts of a mixture: its sources and its background, whose sum it is.
+
+    Raises:
+        InputError: the folder of the sources can't be read.
+    """
+    background = background_file(mixture)
+    return [*source_files(mixture).values(), *([background] if background else [])]
+
+
+def _list_sounds(mixture: str | Path) -> list[Path]:
+    """List the sound files in the folder of a mixture's sources."""
     folder = Path(mixture).with_suffix("")
     if not folder.is_dir():
-        return {}
-    files = [path for path in list_folder(folder) if formats.is_audio(path)]
-    return {class_of_stem(path.stem): path for path in files}
+        return []
+    return [path for path in list_folder(folder) if formats.is_audio(path)]

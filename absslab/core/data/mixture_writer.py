@@ -27,7 +27,7 @@ from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
 from absslab.core.data.changed_sounds import ChangedSounds, count_changes, silence_notice
-from absslab.core.data.class_names import file_stem
+from absslab.core.data.class_names import BACKGROUND_STEM, file_stem
 from absslab.core.data.mixing import (
     MixingConfig,
     MixtureSpec,
@@ -321,12 +321,13 @@ def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources:
         write_json(folder / f"{Path(spec.filename).stem}{_SILENT_EVENTS}", rendered.silent_events)
     parts: dict[str, np.ndarray] = {}
     if sources == "all":
-        parts = {name: np.zeros_like(rendered.mixture) for name in classes}
+        parts = {file_stem(name): np.zeros_like(rendered.mixture) for name in classes}
     if sources != "none":
-        parts |= {**rendered.sources, "background": rendered.background}
+        parts |= {file_stem(name): samples for name, samples in rendered.sources.items()}
+        parts[BACKGROUND_STEM] = rendered.background
     stem = Path(spec.filename).stem
-    for name, samples in parts.items():
-        path = folder / stem / f"{file_stem(name)}.flac"
+    for part, samples in parts.items():
+        path = folder / stem / f"{part}.flac"
         sound_files.save(path, _to_16_bit(samples), spec.sampling_rate)
     sound_files.save(folder / spec.filename, _to_16_bit(rendered.mixture), spec.sampling_rate)
 

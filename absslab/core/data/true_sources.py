@@ -1,4 +1,4 @@
-"""The true sources of recordings, which `absslab mix` saves beside its mixtures.
+"""The true sources of recordings, which are files beside them or channels of them.
 
 Axes: N samples.
 """
@@ -16,30 +16,120 @@ from absslab.core.audio.compact_samples import compress, decompress
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.notices import give_notice
 from absslab.core.data.labelled_recordings import LabelledRecording
-from absslab.core.data.mixture_folder import source_files
+from absslab.core.data.mixture_folder import background_file, source_files
 
 
-def find_sources(recording: str | Path, classes: Sequence[str]) -> dict[int, Path] | None:
-    """Find the saved sources of a recording by the indices of their classes.
+class SourceFile(NamedTuple):
+    """Where a true source is: in a file of its own, or in a channel of the recording."""
+
+    path: Path
+    channel: int | None = None
+
+    def load(self, sampling_rate: int, *, start: int = 0, n_samples: int = -1) -> np.ndarray:
+        """Read the source as it sounds in the recording, whose channels are mixed to their mean.
+
+        Args:
+            sampling_rate: Hz; a source of another rate is resampled.
+            start: the first sample to read, at the file's own rate.
+            n_samples: number of samples to read, at the file's own rate; −1 means all.
+
+        Shape:
+            (N,).
+
+        Raises:
+            InputError: the file can't be read, or lacks the channel.
+        """
+        if self.channel is None:
+            return sound_files.load(self.path, sampling_rate, start=start, n_samples=n_samples)
+        samples, rate = sound_files.load_channels(self.path, start=start, n_samples=n_samples)
+        self._check_channels(len(samples))
+        return sound_files.resample(samples[self.channel] / len(samples), rate, sampling_rate)
+
+    def check(self) -> sound_files.AudioInfo:
+        """Decode the file from end to end, and return its header.
+
+        Raises:
+            InputError: the file can't be decoded, or lacks the channel.
+        """
+        header = sound_files.check(self.path, may_be_silent=True)
+        self._check_channels(header.n_channels)
+        return header
+
+    def _check_channels(self, n_channels: int) -> None:
+        if self.channel is not None and self.channel >= n_channels:
+            raise InputError(
+                f"{{path}} has {n_channels} {'channel' if n_channels == 1 else 'channels'}: "
+                f"expected a true source in channel {self.channel + 1}",
+                path=self.path,
+            )
+
+
+def find_sources(
+    recording: LabelledRecording, classes: Sequence[str]
+) -> dict[int, list[SourceFile]] | None:
+    """Find the true sources of a recording by the indices of their classes.
 
     Returns:
-        the files; None if no sources were saved.
+        for each class that may sound the sources that it is the sum of; None if there are none.
 
     Raises:
         InputError: a source is of no class.
     """
-    files = source_files(recording)
-    if not {*classes, "background"} & set(files):  # the folder has the name, but holds no sources
+    found = _find_by_name(recording, classes)
+    if found is None:
         return None
-    files.pop("background", None)
+    members = recording.members or {}
+    by_class: dict[int, list[SourceFile]] = {}
+    for k, name in enumerate(classes):
+        files = [found[member] for member in members.get(name, [name]) if member in found]
+        if files:
+            by_class[k] = files
+    return by_class
+
+
+def _find_by_name(
+    recording: LabelledRecording, classes: Sequence[str]
+) -> dict[str, SourceFile] | None:
+    """Find the true sources of a recording by the names that its folder has for them."""
+    if recording.channels is not None:
+        path = Path(recording.path)
+        return {name: SourceFile(path, channel) for name, channel in recording.channels.items()}
+    files = source_files(recording.path)
+    members = recording.members
+    names = set(classes) if members is None else set().union(*members.values())
+    # A folder may have the name, but hold no sources.
+    if background_file(recording.path) is None and not names & set(files):
+        return None
     for name, path in files.items():
-        if name not in classes:
+        if members is None and name not in names:  # else it is a class that was left out
             raise InputError(
                 f"{{path}} is the source of an unknown class: "
                 f"expected {escape_braces(', '.join(classes))}",
                 path=path,
             )
-    return {list(classes).index(name): path for name, path in files.items()}
+    return {name: SourceFile(path) for name, path in files.items()}
+
+
+def load_source(
+    files: Sequence[SourceFile], sampling_rate: int, *, start: int = 0, n_samples: int = -1
+) -> np.ndarray:
+    """Read the sum of the sources of a class; see `SourceFile.load`.
+
+    Raises:
+        InputError: a source can't be read, or they have different lengths.
+    """
+    total = files[0].load(sampling_rate, start=start, n_samples=n_samples)
+    for file in files[1:]:
+        samples = file.load(sampling_rate, start=start, n_samples=n_samples)
+        if len(samples) != len(total):
+            raise InputError(
+                f"{{path}} has {len(samples)} samples, {{other}} has {len(total)}: "
+                "sources of one recording have the same length",
+                path=file.path,
+                other=files[0].path,
+            )
+        total = total + samples
+    return total
 
 
 def check_sources(
@@ -58,7 +148,7 @@ def check_sources(
     without: list[str] = []
     lacking: dict[str, frozenset[str]] = {}
     for recording in recordings:
-        files = find_sources(recording.path, classes)
+        files = find_sources(recording, classes)
         if files is None:
             without.append(recording.path)
             continue
@@ -87,20 +177,21 @@ def check_sources(
 
 
 def check_source_files(
-    recording: str | Path, classes: Sequence[str], header: sound_files.AudioInfo
+    recording: LabelledRecording, classes: Sequence[str], header: sound_files.AudioInfo
 ) -> None:
     """Decode all sources of a recording.
 
     Args:
-        recording: path of the recording.
+        recording: the recording.
         classes: all classes.
         header: of the recording.
 
     Raises:
         InputError: a source can't be decoded, or has another rate or length than the recording.
     """
-    for path in (find_sources(recording, classes) or {}).values():
-        found = sound_files.check(path, may_be_silent=True)
+    by_class = find_sources(recording, classes) or {}
+    for file in (file for files in by_class.values() for file in files):
+        found = file.check()
         for name, unit in (("sampling_rate", "Hz"), ("n_samples", "samples")):
             value = getattr(found, name)
             expected = getattr(header, name)
@@ -108,8 +199,8 @@ def check_source_files(
                 raise InputError(
                     f"{{path}} has {value} {unit}, {{recording}} has {expected}: "
                     "a source has the rate and the length of its recording",
-                    path=path,
-                    recording=recording,
+                    path=file.path,
+                    recording=recording.path,
                 )
 
 
@@ -125,12 +216,16 @@ class KeptSource(NamedTuple):
 
 
 def read_sources(
-    recording: str, classes: Sequence[str], sampling_rate: int, start: int, n_samples: int
+    recording: LabelledRecording,
+    classes: Sequence[str],
+    sampling_rate: int,
+    start: int,
+    n_samples: int,
 ) -> dict[int, KeptSource]:
     """Read the sources that sound in a clip.
 
     Args:
-        recording: path of the recording.
+        recording: the recording.
         classes: all classes.
         sampling_rate: Hz; sources of other rates are resampled.
         start: of the clip, in samples at the recording's own rate.
@@ -143,8 +238,8 @@ def read_sources(
         InputError: a source can't be read.
     """
     kept: dict[int, KeptSource] = {}
-    for k, path in (find_sources(recording, classes) or {}).items():
-        source = sound_files.load(path, sampling_rate, start=start, n_samples=n_samples)
+    for k, files in (find_sources(recording, classes) or {}).items():
+        source = load_source(files, sampling_rate, start=start, n_samples=n_samples)
         sounding = np.flatnonzero(source)
         if len(sounding):
             first = int(sounding[0])

@@ -33,7 +33,7 @@ from absslab.core.common.errors import InputError, InputWarning, escape_braces, 
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
-from absslab.core.data.mixture_folder import source_files
+from absslab.core.data.mixture_folder import background_file, part_files, source_files
 from absslab.core.data.strong_labels import SoundEvent, open_events, read_events
 from absslab.core.data.weak_labels import LabelledRow, read_multi_hot
 from absslab.core.evaluation.ideal_masks import IdealMasks
@@ -51,7 +51,7 @@ from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 
 _HOW_TO_FIT = "pass --fit_estimates True to score it nevertheless"
-NOT_CLASSES = ("background", "residual", "remix")  # names of files that are no class
+NOT_CLASSES = ("residual", "remix")  # names of files that are no class
 
 
 @dataclass(frozen=True)
@@ -195,13 +195,16 @@ class EstimatesEvaluation:
         if path:
             mixture = self._read_samples(path)
         else:
-            lengths = {len(samples) for samples in sounds.values()}
+            parts = list(sounds.values())
+            if background := background_file(self._references / f"{name}.wav"):
+                parts.append(self._read_samples(background))
+            lengths = {len(samples) for samples in parts}
             if len(lengths) > 1:
                 raise InputError(
                     f"{self._references / name}: sources have {_list_some(lengths)} samples: "
                     "expected the same"
                 )
-            mixture = np.sum(list(sounds.values()), axis=0)
+            mixture = np.sum(parts, axis=0)
         path = path or self._references / name
         row = self.labels.get(name)
         filename = _filename(self._references, name)
@@ -442,7 +445,7 @@ def _find_any_sound(references: Path, name: str) -> Path:
     mixture = _find_mixture(references, name)
     if mixture:
         return mixture
-    for path in _find_sources(references, name).values():
+    for path in part_files(references / f"{name}.wav"):
         return path
     raise InputError(f"{references / name} holds no sounds, and there is no {name}.wav beside it")
 

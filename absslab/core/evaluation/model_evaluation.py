@@ -182,25 +182,26 @@ class Evaluation:
 
     def truth(self, index: int) -> Truth:
         """Load a recording of the split, with its labels, events and sources."""
-        path = self.data_set.path(index)
+        recording = self.data_set.recording(index)
         rate = self.data_set.sampling_rate
         mixture = self.data_set[index].numpy()  # (N,)
-        labels = self.data_set.recording(index).labels
-        references = load_references(path, self.classes, rate, len(mixture))
+        labels = recording.labels
+        references = load_references(recording, self.classes, rate, len(mixture))
         own_sounds = None
         if self.at_own_rate and references is not None:
-            own_sounds = load_own_sounds(path, references)
+            own_sounds = load_own_sounds(recording, self.classes, references)
         if references is not None:
             _warn_about_lost_sources(
-                path, sorted(labels.intersection(self.classes) - set(references))
+                self.data_set.path(index),
+                sorted(labels.intersection(self.classes) - set(references)),
             )
         return Truth(
             name=self.name(index),
-            path=str(path),
+            path=recording.path,
             mixture=mixture,
             sampling_rate=rate,
             labels=labels,
-            unlabelled=self.data_set.lacking | self.data_set.recording(index).unknown,
+            unlabelled=self.data_set.lacking | recording.unknown,
             events=None if self.events is None else self.events[self.name(index)],
             references=references,
             own_sounds=own_sounds,
@@ -488,7 +489,8 @@ def _list_checks(
 
     def read_with_sources(index: int) -> None:
         n_samples = len(data_set[index])
-        load_references(data_set.path(index), classes, data_set.sampling_rate, n_samples)
+        recording = data_set.recording(index)
+        load_references(recording, classes, data_set.sampling_rate, n_samples)
 
     checks: list[tuple[Path, Callable[[], object]]] = []
     if validation:

@@ -1,24 +1,23 @@
 """Load the true sources of a mixture that are saved beside it."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError
-from absslab.core.data.mixture_folder import source_files
-from absslab.core.data.true_sources import find_sources
+from absslab.core.data.labelled_recordings import LabelledRecording
+from absslab.core.data.true_sources import find_sources, load_source
 from absslab.core.evaluation.scorer import OwnSounds, is_audible
 
 
 def load_references(
-    mixture: Path, classes: list[str], sampling_rate: int, n_samples: int
+    mixture: LabelledRecording, classes: list[str], sampling_rate: int, n_samples: int
 ) -> dict[str, np.ndarray] | None:
     """Load the saved sources of a mixture that are audible, by class name.
 
     Args:
-        mixture: path of the mixture.
+        mixture: the mixture.
         classes: the classes of the model.
         sampling_rate: Hz.
         n_samples: length of the mixture.
@@ -30,46 +29,60 @@ def load_references(
         InputError: a source belongs to a class that the model does not know, or is not as long
             as the mixture.
     """
-    files = find_sources(mixture, classes)
-    if files is None:
+    found = find_sources(mixture, classes)
+    if found is None:
         return None
     references = {}
-    for k, path in files.items():
-        samples = sound_files.load(path, sampling_rate)
+    for k, files in found.items():
+        samples = load_source(files, sampling_rate)
         if len(samples) != n_samples:
             raise InputError(
                 f"{{path}} has {len(samples)} samples, {{mixture}} has {n_samples}: "
                 "expected the same length",
-                path=path,
-                mixture=mixture,
+                path=files[0].path,
+                mixture=mixture.path,
             )
         if is_audible(samples):  # absent classes may have silent files
             references[classes[k]] = samples
     return references
 
 
-def load_own_sounds(mixture: Path, names: Iterable[str]) -> OwnSounds:
+def load_own_sounds(
+    mixture: LabelledRecording, classes: Sequence[str], names: Iterable[str]
+) -> OwnSounds:
     """Load a mixture and its sources at their own rate, with all channels.
 
     Args:
-        mixture: path of the mixture.
+        mixture: the mixture.
+        classes: the classes of the model.
         names: the classes whose sources are loaded.
 
     Raises:
-        InputError: a source has another rate, length or number of channels than the mixture.
+        InputError: a source has another rate, length or number of channels than the mixture, or
+            sources are channels of the mixture.
     """
-    samples, rate = sound_files.load_channels(mixture)
-    files = source_files(mixture)
+    if mixture.channels is not None:
+        raise InputError(
+            "the channels of {mixture} are its true sources, not a stereo recording: "
+            "leave out at_own_rate",
+            mixture=mixture.path,
+        )
+    samples, rate = sound_files.load_channels(mixture.path)
+    found = find_sources(mixture, classes) or {}
     references = {}
     for name in names:
-        references[name], source_rate = sound_files.load_channels(files[name])
-        if (references[name].shape, source_rate) != (samples.shape, rate):
-            raise InputError(
-                f"{{path}} has {_describe(references[name], source_rate)}, {{mixture}} has "
-                f"{_describe(samples, rate)}: expected the same",
-                path=files[name],
-                mixture=mixture,
-            )
+        total = np.zeros_like(samples)
+        for file in found[classes.index(name)]:
+            source, source_rate = sound_files.load_channels(file.path)
+            if (source.shape, source_rate) != (samples.shape, rate):
+                raise InputError(
+                    f"{{path}} has {_describe(source, source_rate)}, {{mixture}} has "
+                    f"{_describe(samples, rate)}: expected the same",
+                    path=file.path,
+                    mixture=mixture.path,
+                )
+            total += source
+        references[name] = total
     return OwnSounds(samples, references, rate)
 
 

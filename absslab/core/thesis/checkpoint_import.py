@@ -163,7 +163,7 @@ class ThesisModel:
         if not names:
             raise InputError(
                 f"{{path}} does not say the names of its {n_classes} classes: pass {n_classes} "
-                "names in their order after --classes; background can't be one, but scene can",
+                "names in their order after --classes",
                 path=self.path,
             )
         if len(names) != n_classes or len(set(names)) != len(names):

@@ -17,7 +17,7 @@ from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.clip_events import read_strong_labels
 from absslab.core.data.labelled_recordings import EventReader, LabelledRecording
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.data.true_sources import find_sources
+from absslab.core.data.true_sources import find_sources, load_source
 from absslab.core.model.checkpoint import load_checkpoint, save_checkpoint
 from absslab.core.separation.detection import ActivityCurves, DetectionConfig
 from absslab.core.separation.separator import Separator
@@ -146,8 +146,8 @@ def detect_recording(
         for curve in curves.values():
             curve.add(part.masks, part.power, part.probabilities)
     if events:
-        files = find_sources(recording.path, separator.classes) or {}
-        sources = {separator.classes[k]: sound_files.load(file, rate) for k, file in files.items()}
+        found = find_sources(recording, separator.classes) or {}
+        sources = {separator.classes[k]: load_source(files, rate) for k, files in found.items()}
         events = find_sounding_events(events, sources, rate).events
     return DetectedRecording(
         {kind: curve.gated() for kind, curve in curves.items()},

@@ -14,7 +14,7 @@ from absslab.core.audio import sound_files
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import FileVersion
-from absslab.core.data.mixture_folder import source_files
+from absslab.core.data.mixture_folder import background_file, source_files
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.scorer import is_audible
 from absslab.core.metrics.separation import si_sdr
@@ -205,8 +205,8 @@ class LiveSeparation:
         """References (C, N) of the model's classes that are audible in the excerpt."""
         references = {}
         for track in self.references:
-            if track.name not in self.separator.classes:
-                continue
+            if track.kind != "reference" or track.name not in self.separator.classes:
+                continue  # what belongs to no class may be called like one
             samples = track.sound.read(0, self.waveform.shape[1])
             samples = np.broadcast_to(samples, self.waveform.shape)  # (C, N)
             if all(is_audible(channel) for channel in samples):
@@ -278,7 +278,10 @@ def _read_references(excerpt: Excerpt, *, sampling_rate: int, n_channels: int) -
         InputError: if a file can't be read, or has other channels than the mixture.
     """
     references = []
-    for name, path in source_files(excerpt.path).items():
+    files = [(name, path, "reference") for name, path in source_files(excerpt.path).items()]
+    if background := background_file(excerpt.path):
+        files.append(("background", background, "background"))
+    for name, path, kind in files:
         sound = array_sound(*excerpt.read(path))
         if sound.sampling_rate != sampling_rate:
             sound = Resampled(sound, sampling_rate)
@@ -288,7 +291,6 @@ def _read_references(excerpt: Excerpt, *, sampling_rate: int, n_channels: int) -
                 "expected as many, or one",
                 path=path,
             )
-        kind = "background" if name == "background" else "reference"
         references.append(Track(name, sound, kind))
     return references
 
@@ -298,11 +300,12 @@ def interleave_references(separation: Separation, references: Sequence[Track]) -
 
     Classes with a reference come first.
     """
-    known = {track.name: track for track in references}
+    known = {track.name: track for track in references if track.kind == "reference"}
     mixture, *sources, residual = separation_tracks(separation)
     tracks = [mixture]
     for source in sorted(sources, key=lambda track: track.name not in known):  # stable
         tracks.append(source)
         if source.name in known:
             tracks.append(replace(known.pop(source.name), name=f"{source.name} (reference)"))
-    return [*tracks, residual, *known.values()]
+    others = [track for track in references if track.kind != "reference"]
+    return [*tracks, residual, *known.values(), *others]

@@ -13,7 +13,7 @@ import numpy as np
 from absslab.core.audio import sound_files
 from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.common.errors import InputError
-from absslab.core.data.mixture_folder import source_files
+from absslab.core.data.mixture_folder import background_file, source_files
 
 KINDS = ("mixture", "source", "residual", "reference", "background", "other")
 RATES = (8000, 96000)  # Hz: lowest and highest sampling rate that every browser plays
@@ -245,10 +245,13 @@ def mixture_tracks(path: str | Path) -> list[Track]:
         InputError: if a file can't be read.
     """
     sources = source_files(path)
-    tracks = [Track("mixture" if sources else Path(path).stem, file_sound(path), "mixture")]
+    background = background_file(path)
+    has_parts = bool(sources or background)
+    tracks = [Track("mixture" if has_parts else Path(path).stem, file_sound(path), "mixture")]
     for name, source in sources.items():
-        kind = "background" if name == "background" else "reference"
-        tracks.append(Track(name, file_sound(source), kind))
+        tracks.append(Track(name, file_sound(source), "reference"))
+    if background:
+        tracks.append(Track("background", file_sound(background), "background"))
     return tracks
 
 

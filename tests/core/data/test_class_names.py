@@ -37,7 +37,7 @@ def test_a_name_that_no_table_can_hold_or_that_is_taken_is_refused(name):
         check_class_name(name, "alert01.wav")
 
 
-@pytest.mark.parametrize("name", ["background", "mixture", "residual", "remix", "filename"])
+@pytest.mark.parametrize("name", ["mixture", "residual", "remix", "filename"])
 def test_names_that_stand_beside_the_classes_are_taken(name):
     assert name in RESERVED
 

@@ -24,7 +24,14 @@ from absslab.core.common.left_out import read_left_out
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import LongWork, Progress, run_to_end
 from absslab.core.data.mixing import MixingConfig
-from absslab.core.data.mixture_folder import mixture_names, read_manifest, read_specs, source_files
+from absslab.core.data.mixture_folder import (
+    background_file,
+    mixture_names,
+    part_files,
+    read_manifest,
+    read_specs,
+    source_files,
+)
 from absslab.core.data.mixture_plan import (
     MixtureFolderConfig,
     count_mixtures,
@@ -195,11 +202,11 @@ def test_mixtures_sources_and_specs_agree_sample_by_sample(mixture_folder):
             mixture = samples_of(path)
             assert len(mixture) == 4000
             sources = {name: samples_of(source) for name, source in source_files(path).items()}
-            assert sources.keys() == {*read_manifest(mixture_folder).classes, "background"}
-            np.testing.assert_array_equal(np.sum(list(sources.values()), axis=0), mixture)
-            assert sorted(name for name, source in sources.items() if source.any()) == sorted(
-                [*spec.labels, "background"]
-            )
+            assert sources.keys() == set(read_manifest(mixture_folder).classes)
+            background = samples_of(background_file(path))
+            assert background.any()
+            np.testing.assert_array_equal(sum(sources.values()) + background, mixture)
+            assert {name for name, source in sources.items() if source.any()} == set(spec.labels)
             np.testing.assert_array_equal(mixture, render(spec).mixture * 32768)
 
 
@@ -239,13 +246,12 @@ def test_active_sources_are_those_that_sound_and_none_are_none(
                     mixture_folder / name
                 ).read_bytes()
                 saved = source_files(tmp_path / sources / name)
-                assert sorted(saved) == (
-                    [] if sources == "none" else sorted([*spec.labels, "background"])
-                )
-                for label, path in saved.items():
-                    assert (
-                        path.read_bytes() == source_files(mixture_folder / name)[label].read_bytes()
-                    )
+                assert set(saved) == (set() if sources == "none" else set(spec.labels))
+                background = background_file(tmp_path / sources / name)
+                assert (background is None) == (sources == "none")
+                for path in part_files(tmp_path / sources / name):
+                    before = mixture_folder / path.relative_to(tmp_path / sources)
+                    assert path.read_bytes() == before.read_bytes()
 
 
 def test_the_same_seed_makes_the_same_bytes_with_one_worker_and_with_two(event_folder, tmp_path):
@@ -556,8 +562,8 @@ def test_a_missing_folder_is_said_in_one_line(tmp_path, capsys, missing):
             "class 'lonely' has 1 origin",
         ),
         (
-            lambda folder: sound_files.save(folder / "background1.wav", np.ones(99) / 2, 8000),
-            "can't be called 'background'",
+            lambda folder: sound_files.save(folder / "residual1.wav", np.ones(99) / 2, 8000),
+            "can't be called 'residual'",
         ),
         (
             lambda folder: sound_files.save(folder / "sub" / "a.wav", np.ones(99) / 2, 8000),
@@ -634,9 +640,7 @@ def test_real_recordings_are_mixed(tmp_path):
             mixture = samples_of(path)
             assert len(mixture) == 160000
             assert 0 < np.abs(mixture).max() < 32768
-            np.testing.assert_array_equal(
-                sum(map(samples_of, source_files(path).values())), mixture
-            )
+            np.testing.assert_array_equal(sum(map(samples_of, part_files(path))), mixture)
     assert sum(map(len, contents(tmp_path / "O").values())) < 20 * 1e6
 
 

@@ -14,7 +14,7 @@ from absslab.core.common.progress import run_to_end
 from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.mixing import MixingConfig, MixtureSpec
-from absslab.core.data.mixture_folder import read_manifest, read_specs, source_files
+from absslab.core.data.mixture_folder import background_file, part_files, read_manifest, read_specs
 from absslab.core.data.mixture_plan import MixtureFolderConfig, plan_mixtures
 from absslab.core.data.mixture_rendering import render
 from absslab.core.data.mixture_writer import write_mixtures
@@ -81,8 +81,8 @@ def test_only_the_background_sounds(folder):
             assert mixture.any()
             np.testing.assert_array_equal(mixture, render(spec).mixture)
             if not spec.events:
-                assert list(source_files(path)) == ["background"]
-                background = sound_files.load(source_files(path)["background"])
+                assert part_files(path) == [background_file(path)]
+                background = sound_files.load(background_file(path))
                 np.testing.assert_array_equal(background, mixture)
 
 

@@ -144,7 +144,7 @@ def test_a_folder_of_pairs_says_what_was_cut_and_repeated(folder, tmp_path):
                 if event.event_label in n_events:
                     n_events[event.event_label] += 1
             files = source_files(tmp_path / "O" / split / spec.filename)
-            assert set(files) == {*spec.labels, "background"}
+            assert set(files) == set(spec.labels)
         durations = {spec.filename: LENGTH for spec in specs}
         path = tmp_path / "O" / split / "events.tsv"
         events = read_events(path, classes=manifest.classes, durations=durations)

@@ -12,7 +12,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.mixing import MixingConfig, MixtureSpec
 from absslab.core.data.mixture_drawing import sample_spec
-from absslab.core.data.mixture_folder import read_specs, source_files
+from absslab.core.data.mixture_folder import part_files, read_specs
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_rendering import PEAK, render
 from absslab.core.data.mixture_writer import write_mixtures
@@ -222,7 +222,7 @@ def test_stereo_mixtures_are_written_and_scored(event_folder, checkpoint, tmp_pa
     path = folder / "test" / spec.filename
     mixture, rate = sound_files.load_channels(path)
     assert (mixture.shape, rate) == ((2, 88200), 44100)
-    parts = [sound_files.load_channels(file)[0] for file in source_files(path).values()]
+    parts = [sound_files.load_channels(file)[0] for file in part_files(path)]
     np.testing.assert_array_equal(np.sum(parts, axis=0, dtype=np.float64), mixture)
     assert np.abs(mixture[0] - mixture[1]).max() > 0.01
     scores = tmp_path / "scores.json"

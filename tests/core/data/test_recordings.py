@@ -186,8 +186,8 @@ def test_a_pattern_that_is_none_is_refused(tmp_path):
 
 
 def test_recordings_of_a_reserved_name_are_refused_by_name(tmp_path):
-    with pytest.raises(InputError, match=r"background1\.wav: a class can't be called 'background'"):
-        index_recordings(fill(tmp_path, ["alert1.wav", "background1.wav"]))
+    with pytest.raises(InputError, match=r"residual1\.wav: a class can't be called 'residual'"):
+        index_recordings(fill(tmp_path, ["alert1.wav", "residual1.wav"]))
 
 
 def test_backgrounds_may_be_called_anything_and_lie_anywhere(tmp_path):

@@ -14,7 +14,7 @@ from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.separator import Separator
 from absslab.core.thesis.checkpoint_import import ThesisModel, import_thesis_model
 
-CLASSES = ["babycry", "glassbreak", "gunshot", "scene"]
+CLASSES = ["babycry", "glassbreak", "gunshot", "background"]
 CONFIG = {
     "sampling_rate": 16000,
     "feature_type": "log-mel",
@@ -211,7 +211,7 @@ def test_nothing_in_a_file_is_executed(save, tmp_path, monkeypatch):
         ({"mask_use_batch_norm": False}, {}, "has no place for mask_model.net.batch_norms.0.bias"),
         ({"classes": ["dog"]}, {}, r"has 2 classes: expected as many different names, not 1 \(dog"),
         ({"classes": ["dog", "dog"]}, {}, "expected as many different names"),
-        ({"classes": ["dog", "background"]}, {}, "can't be called 'background'"),
+        ({"classes": ["dog", "residual"]}, {}, "can't be called 'residual'"),
         ({"classes": ""}, {}, "does not say the names of its 2 classes: pass 2 names"),
         ({"shift": [1.0, 2.0]}, {}, "shift is .*: expected a list of a finite number"),
         ({"shift": [float("inf")]}, {}, "shift is .*: expected a list of a finite number"),

@@ -157,7 +157,7 @@ def test_a_folder_of_bad_files_only_shows_what_is_wrong(panel, tmp_path, settle)
     [
         ([], "holds nothing: expected recordings"),
         (["a1.wav", "b/1.wav"], "both directly"),
-        (["background/1.wav"], "can't be called 'background'"),
+        (["residual/1.wav"], "can't be called 'residual'"),
         (["0001.wav"], "names no class"),
     ],
 )
