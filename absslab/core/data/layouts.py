@@ -13,6 +13,7 @@ from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError, escape_braces, join_errors
 from absslab.core.common.left_out import FILE_NAME
 from absslab.core.data.audio_finder import AudioFinder
+from absslab.core.data.class_groups import UNGROUPED, group_classes
 from absslab.core.data.corpora import CORPORA, CorpusReader
 from absslab.core.data.labelled_recordings import (
     EventReader,
@@ -76,6 +77,13 @@ class DataConfig(Config):
         "all but those of metadata, such as fold and duration",
         metavar="NAME",
     )
+    class_categories: tuple[str, ...] | None = option(
+        None,
+        "groups of classes, such as speech.laughter cough: each is one class, whose label is that "
+        "of any member; classes in no group are left out",
+        metavar="GROUP",
+        aliases=("categories",),
+    )
     split_percentages: tuple[float, float, float] = option(
         (80.0, 10.0, 10.0),
         "train, validation and test, if the folder does not define its split; each class needs an "
@@ -118,6 +126,9 @@ class DataConfig(Config):
         if self.labels and self.data_set_type == DataConfig.data_set_type:
             # The default layout has its labels in the folder.
             object.__setattr__(self, "data_set_type", "weakly_labelled_folder")
+        words = self.class_categories or ()
+        if len(words) == 1 and words[0] in UNGROUPED:
+            object.__setattr__(self, "class_categories", None)
 
 
 Layout = Callable[[DataConfig, Path], LabelledFolder]
@@ -351,8 +362,22 @@ LAYOUTS: dict[str, Layout] = {
 def find_layout(name: str) -> Layout:
     """Return the function that reads a layout, given its name or its name in the thesis.
 
+    The function also groups classes, if its config says so.
+
     Raises:
         InputError: there is no such layout; the message lists those that exist.
     """
-    layout: Layout = look_up("data set type", LAYOUT_ALIASES.get(name, name), LAYOUTS)
+    layout: Layout = look_up("data set type", LAYOUT_ALIASES.get(name, name), _WITH_GROUPS)
     return layout
+
+
+def _read_grouped(layout: Layout, config: DataConfig, folder: Path) -> LabelledFolder:
+    labelled = layout(config, folder)
+    if not config.class_categories:
+        return labelled
+    return group_classes(labelled, config.class_categories, folder)
+
+
+_WITH_GROUPS: dict[str, Layout] = {
+    name: partial(_read_grouped, layout) for name, layout in LAYOUTS.items()
+}
