@@ -144,7 +144,8 @@ def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> E
     given = vars(parser.parse(arguments, explain_unknown=_hint_at_other_part))
     checkpoint = given.pop("checkpoint_path")
     del given["recipe"]  # known from model_flags
-    for name in ("data_folder", "labels", "feature_store", "initial_weights"):
+    paths = ("data_folder", "audio_folder", "yaml_file", "labels", "feature_store")
+    for name in (*paths, "initial_weights"):
         if given.get(name):
             # A checkpoint is also used from other working directories.
             given[name] = str(Path(given[name]).resolve())

@@ -29,7 +29,13 @@ from absslab.core.data.labelled_recordings import (
 from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.data.splits import ALL, SPLITS
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.data.true_sources import KeptSource, check_source_files, read_sources
+from absslab.core.data.true_sources import (
+    KeptSource,
+    check_recording,
+    check_source_files,
+    load_recording,
+    read_sources,
+)
 
 _SORTED_BATCHES = 50  # number of batches whose recordings are sorted by length together
 
@@ -134,8 +140,8 @@ class AudioDataSet(Dataset[Tensor]):
             return decompress(self._decoded[index])
         clip = self.clips[index]
         recording = self.recording(index)
-        waveform = sound_files.load(
-            recording.path, self.sampling_rate, start=clip.start, n_samples=clip.n_samples
+        waveform = load_recording(
+            recording, self.sampling_rate, start=clip.start, n_samples=clip.n_samples
         )
         if recording.labels and not waveform.any() and self._is_whole(index):
             raise InputError(
@@ -280,7 +286,7 @@ def check_steps(data_set: AudioDataSet, left_out: LeftOut) -> Steps[AudioDataSet
         yield Progress(n_done, len(data_set.recordings))
         bad.add(recording.path)
         with left_out.file(recording.path):
-            header = sound_files.check(recording.path, may_be_silent=not recording.labels)
+            header = check_recording(recording)
             if data_set.has_sources:
                 check_source_files(recording, data_set.classes, header)
             bad.remove(recording.path)

@@ -28,6 +28,7 @@ from absslab.core.data.labelled_recordings import (
 )
 from absslab.core.data.mixture_folder import read_manifest
 from absslab.core.data.splits import SPLITS
+from absslab.core.data.tut_rare import read_tut_rare
 from absslab.core.data.weak_labels import (
     LABEL_LISTS_FILE,
     MULTI_HOT_FILE,
@@ -40,9 +41,11 @@ from absslab.core.data.weak_labels import (
 _N_LISTED = 10  # number of missing recordings that one line names
 _TABLE_SUFFIXES = (".csv", ".tsv")
 _BOOK_SUFFIXES = (".xlsx", ".xls", ".ods")
+TUT_RARE = "TUT_rare_2017"
 LAYOUT_ALIASES = {  # the thesis' names
     "DCASE2013_remixed_data_set": "mixture_folder",
     "DCASE2013RemixedDataSet": "mixture_folder",
+    "ICASSP2018JointSeparationClassificationDataSet": TUT_RARE,
 }
 THESIS_SPLITS = {"train": "training", "validation": "development", "test": "validation"}
 
@@ -54,7 +57,8 @@ class DataConfig(Config):
     data_set_type: str = option(
         "mixture_folder",
         "layout of the folder: mixture_folder (which absslab mix writes), weakly_labelled_folder, "
-        f"or a corpus as it is unpacked: {', '.join(CORPORA)}",
+        f"TUT_rare_2017 (as Kong's code of 2017 mixed it), or a corpus as it is unpacked: "
+        f"{', '.join(CORPORA)}",
         metavar="NAME",
         value_aliases=LAYOUT_ALIASES,
     )
@@ -63,7 +67,18 @@ class DataConfig(Config):
         "folder of the recordings and their weak labels",
         metavar="FOLDER",
         required=True,
-        aliases=("audio_folder",),
+    )
+    audio_folder: str | None = option(
+        None,
+        "folder of the sounds: with TUT_rare_2017 its mixed_audio, if this does not lie beside the "
+        "features; otherwise another name of data_folder",
+        metavar="FOLDER",
+    )
+    yaml_file: str | None = option(
+        None,
+        "with TUT_rare_2017, its mixed_yaml or a list in it, if this does not lie beside the "
+        "features",
+        metavar="PATH",
     )
     labels: str | None = option(
         None,
@@ -126,6 +141,14 @@ class DataConfig(Config):
         if self.labels and self.data_set_type == DataConfig.data_set_type:
             # The default layout has its labels in the folder.
             object.__setattr__(self, "data_set_type", "weakly_labelled_folder")
+        if self.audio_folder and self.data_set_type != TUT_RARE:
+            if self.data_folder not in ("", self.audio_folder):
+                raise InputError(
+                    "data_folder and audio_folder are two folders: expected one, but with "
+                    f"--data_set_type {TUT_RARE}"
+                )
+            object.__setattr__(self, "data_folder", self.audio_folder)
+            object.__setattr__(self, "audio_folder", None)
         words = self.class_categories or ()
         if len(words) == 1 and words[0] in UNGROUPED:
             object.__setattr__(self, "class_categories", None)
@@ -352,9 +375,16 @@ def _read_corpus(reader: CorpusReader, config: DataConfig, folder: Path) -> Labe
     return reader(settings, folder)
 
 
+def _read_tut_rare(config: DataConfig, folder: Path) -> LabelledFolder:
+    """Read TUT Rare Sound Events 2017; see `tut_rare`."""
+    settings = SplitSettings(config.split_percentages, config.split_seed)
+    return read_tut_rare(settings, folder, config.audio_folder, config.yaml_file)
+
+
 LAYOUTS: dict[str, Layout] = {
     "mixture_folder": read_mixture_folder,
     "weakly_labelled_folder": read_weakly_labelled_folder,
+    TUT_RARE: _read_tut_rare,
     **{name: partial(_read_corpus, reader) for name, reader in CORPORA.items()},
 }
 

@@ -26,7 +26,7 @@ class SourceFile(NamedTuple):
     channel: int | None = None
 
     def load(self, sampling_rate: int, *, start: int = 0, n_samples: int = -1) -> np.ndarray:
-        """Read the source as it sounds in the recording, whose channels are mixed to their mean.
+        """Read the source as it sounds in the recording; see `load_recording`.
 
         Args:
             sampling_rate: Hz; a source of another rate is resampled.
@@ -42,8 +42,8 @@ class SourceFile(NamedTuple):
         if self.channel is None:
             return sound_files.load(self.path, sampling_rate, start=start, n_samples=n_samples)
         samples, rate = sound_files.load_channels(self.path, start=start, n_samples=n_samples)
-        self._check_channels(len(samples))
-        return sound_files.resample(samples[self.channel] / len(samples), rate, sampling_rate)
+        check_channel(self.path, self.channel, len(samples))
+        return sound_files.resample(samples[self.channel], rate, sampling_rate)
 
     def check(self) -> sound_files.AudioInfo:
         """Decode the file from end to end, and return its header.
@@ -52,16 +52,64 @@ class SourceFile(NamedTuple):
             InputError: the file can't be decoded, or lacks the channel.
         """
         header = sound_files.check(self.path, may_be_silent=True)
-        self._check_channels(header.n_channels)
+        if self.channel is not None:
+            check_channel(self.path, self.channel, header.n_channels)
         return header
 
-    def _check_channels(self, n_channels: int) -> None:
-        if self.channel is not None and self.channel >= n_channels:
-            raise InputError(
-                f"{{path}} has {n_channels} {'channel' if n_channels == 1 else 'channels'}: "
-                f"expected a true source in channel {self.channel + 1}",
-                path=self.path,
-            )
+
+def check_channel(path: Path, channel: int, n_channels: int) -> None:
+    """Check that a file has the channel of a true source.
+
+    Raises:
+        InputError: it has fewer channels.
+    """
+    if channel >= n_channels:
+        raise InputError(
+            f"{{path}} has {n_channels} {'channel' if n_channels == 1 else 'channels'}: "
+            f"expected a true source in channel {channel + 1}",
+            path=path,
+        )
+
+
+def load_recording(
+    recording: LabelledRecording, sampling_rate: int, *, start: int = 0, n_samples: int = -1
+) -> np.ndarray:
+    """Read a recording as mono: the mean of its channels, or the sum of those that are sources.
+
+    Args:
+        recording: the recording.
+        sampling_rate: Hz; a recording of another rate is resampled.
+        start: the first sample to read, at the file's own rate.
+        n_samples: number of samples to read, at the file's own rate; −1 means all.
+
+    Shape:
+        (N,).
+
+    Raises:
+        InputError: the file can't be read, or lacks a channel.
+    """
+    if recording.channels is None:
+        return sound_files.load(recording.path, sampling_rate, start=start, n_samples=n_samples)
+    path = Path(recording.path)
+    # Each is resampled before, so that the sources sum to the recording exactly.
+    return load_source(
+        [SourceFile(path, channel) for channel in recording.channels.values()],
+        sampling_rate,
+        start=start,
+        n_samples=n_samples,
+    )
+
+
+def check_recording(recording: LabelledRecording) -> sound_files.AudioInfo:
+    """Decode a recording from end to end, and return its header.
+
+    Raises:
+        InputError: the file can't be decoded, lacks a channel, or is silent but has labels.
+    """
+    header = sound_files.check(recording.path, may_be_silent=not recording.labels)
+    for channel in (recording.channels or {}).values():
+        check_channel(Path(recording.path), channel, header.n_channels)
+    return header
 
 
 def find_sources(

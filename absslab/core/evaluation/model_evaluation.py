@@ -341,6 +341,8 @@ def evaluation_steps(
             checkpoint_path=config.checkpoint_path,
         ) from None
     trained_on = data
+    if config.data_folder:  # what belongs to it is found beside it
+        data = replace(data, audio_folder=None, yaml_file=None)
     data = replace(
         data,
         data_folder=config.data_folder or data.data_folder,

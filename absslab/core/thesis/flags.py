@@ -85,7 +85,6 @@ class Flag:
 
 
 _BY_MODEL = "the model sets it itself"
-_OF_TUT = "it belongs to the layout of TUT Rare 2017, which is not read here yet"
 
 FLAGS = {
     "mode": Flag(str, "train", "mode"),
@@ -108,15 +107,13 @@ FLAGS = {
     "pcen_r": Flag(float, 0.5, "pcen_r"),
     "data_folder": Flag(str, "Datadir/remixed_DCASE2013", "data_folder"),
     "scaling_type": Flag(str, "standardization", "standardise, normalisation"),
-    "class_categories": Flag(
-        str, ["all_separated"], note="classes can't be grouped yet", is_refused=True
-    ),
-    "categories": Flag(str, ["none"], note="classes can't be grouped yet", is_refused=True),
+    "class_categories": Flag(str, ["all_separated"], "class_categories"),
+    "categories": Flag(str, ["none"], "class_categories"),
     "data_set_save_folder_path": Flag(str, "", "feature_store"),
     "data_set_load_folder_path": Flag(str, "", "feature_store"),
     "thread_max_worker": Flag(int, 3, note="recordings are read by as many threads as help"),
-    "audio_folder": Flag(str, "", note=_OF_TUT),
-    "yaml_file": Flag(str, "", note=_OF_TUT),
+    "audio_folder": Flag(str, "", "audio_folder"),
+    "yaml_file": Flag(str, "", "yaml_file"),
     "multi_loudness": Flag(bool, False, "gain_range"),
     # the model
     "train_pcen": Flag(bool, False, "train_pcen"),

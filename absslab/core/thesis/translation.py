@@ -6,6 +6,7 @@ from typing import Any
 
 from absslab.core.common.config import format_setting, look_up
 from absslab.core.common.errors import InputError
+from absslab.core.data.class_groups import UNGROUPED
 from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS
 from absslab.core.model.convolution_blocks import POOLS
 from absslab.core.thesis.flags import FLAGS, Outcome
@@ -24,7 +25,7 @@ _AUDIOSET = "AudiosetSegments"
 _AUDIOSET_FILES = "AudiosetSegmentsOnDisk"
 DATA_SETS = {  # data_set_type → layout; none: it is not read yet
     "DCASE2013RemixedDataSet": "mixture_folder",
-    _TUT: None,
+    _TUT: "TUT_rare_2017",
     _AUDIOSET: None,
     _AUDIOSET_FILES: None,
 }
@@ -43,6 +44,7 @@ SCALINGS = {
     "min-max": {"normalisation": "min_max"},
     "none": {"standardise": False},
 }
+_NO_GROUPS = {(word,) for word in UNGROUPED}
 _MOST_BLOCKS = 64
 _MASK_MODELS = {"VGGLikeMaskModel": "VGGLikeMaskModel"}
 _MASKS = {"sig": "independent", "softmax": "softmax"}  # by the last activation
@@ -419,6 +421,13 @@ def _find_layout(translation: Translation) -> str:
 def _translate_data(translation: Translation) -> None:
     settings = translation.settings
     settings["data_set_type"] = _find_layout(translation)
+    _translate_groups(translation)
+    name = translation.value("data_set_type")
+    for place in ("audio_folder", "yaml_file"):
+        if translation.value(place) and name == _TUT:
+            settings[place] = translation.value(place)
+        elif translation.value(place):
+            translation.notes.append(f"{place} has no effect with data_set_type {name}")
     for name in ("data_folder", "save_path", "checkpoint_path"):
         if translation.value(name):
             settings[name] = translation.value(name)
@@ -443,6 +452,19 @@ def _translate_data(translation: Translation) -> None:
 
     if translation.value("n_loaders"):
         translation.notes.append("n_loaders has no effect without --in_memory False")
+
+
+def _translate_groups(translation: Translation) -> None:
+    """Translate the groups of classes, which each data set of the thesis had its own name for."""
+    groups = {
+        tuple(translation.value(name))
+        for name in ("class_categories", "categories")
+        if name in translation.given and tuple(translation.value(name)) not in _NO_GROUPS
+    }
+    if len(groups) > 1:
+        raise InputError("class_categories and categories differ: expected one of them")
+    if groups:
+        (translation.settings["class_categories"],) = groups
 
 
 def _translate_device(translation: Translation) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from absslab.core.audio import sound_files
 from absslab.core.common.errors import InputError, InputWarning, Reason
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import LongWork, Progress, Steps
@@ -17,7 +16,7 @@ from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.clip_events import read_strong_labels
 from absslab.core.data.labelled_recordings import EventReader, LabelledRecording
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.data.true_sources import find_sources, load_source
+from absslab.core.data.true_sources import find_sources, load_recording, load_source
 from absslab.core.model.checkpoint import load_checkpoint, save_checkpoint
 from absslab.core.separation.detection import ActivityCurves, DetectionConfig
 from absslab.core.separation.separator import Separator
@@ -138,7 +137,7 @@ def detect_recording(
         activities: kinds of activity to compute.
     """
     rate = separator.model.front_end.config.sampling_rate
-    waveform = sound_files.load(recording.path, rate)  # (N,)
+    waveform = load_recording(recording, rate)  # (N,)
     curves = {
         kind: ActivityCurves(separator.hop, replace(config, activity=kind)) for kind in activities
     }

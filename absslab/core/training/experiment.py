@@ -27,6 +27,7 @@ from absslab.core.data.audio_data_set import (
 from absslab.core.data.batches import explain_killed_loaders
 from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
+from absslab.core.data.layouts import TUT_RARE
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.training.config import TrainingConfig
@@ -61,6 +62,7 @@ from absslab.core.training.training_labels import (
     read_labels,
 )
 
+_PLACES_OF_DATA = ("data_folder", "audio_folder", "yaml_file", "labels")  # may be moved
 CHANGEABLE = (
     "n_epochs",
     "n_steps",
@@ -68,6 +70,8 @@ CHANGEABLE = (
     "patience",
     "device",
     "data_folder",
+    "audio_folder",
+    "yaml_file",
     "labels",
     "class_columns",
     "in_memory",
@@ -428,6 +432,9 @@ def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings
 
     Other settings may be given as they are.
     """
+    changes = dict(changes)
+    if changes.get("audio_folder") and settings.data.data_set_type != TUT_RARE:
+        changes["data_folder"] = changes.pop("audio_folder")  # another name of it
     configs = settings.sections().values()
     for name, value in changes.items():
         if name in CHANGEABLE:
@@ -493,7 +500,7 @@ def train_or_resume(
     """
     places = {
         name: str(Path(values[name]).resolve())
-        for name in ("data_folder", "labels", "save_path", "initial_weights")
+        for name in (*_PLACES_OF_DATA, "save_path", "initial_weights")
         if values.get(name)
     }
     settings = Settings.from_flags({**values, **places})
@@ -507,11 +514,8 @@ def train_or_resume(
         return None
     # The data may have been moved since.
     data = settings.data
-    changes = {
-        "device": settings.run.device,
-        "data_folder": data.data_folder,
-        "labels": data.labels,
-    }
+    changes = {name: getattr(data, name) for name in _PLACES_OF_DATA}
+    changes["device"] = settings.run.device
     return (yield from Experiment.resume(last_checkpoint, changes).run())
 
 
@@ -524,7 +528,7 @@ def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Sett
         values_before = config.get(section, {})
         for name, now in values_now.items():
             before = values_before.get(name)
-            if before != now and name not in ("data_folder", "labels"):
+            if before != now and name not in _PLACES_OF_DATA:
                 raise InputError(
                     f"{{folder}} was trained with {name} {escape_braces(format_setting(before))}, "
                     f"not {escape_braces(format_setting(now))}: choose another place, or remove it",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from absslab.core.data.layouts import TUT_RARE
 from absslab.core.training.settings import Settings
 
 
@@ -36,6 +37,11 @@ _RULES = (
         ("split_percentages", "split_seed", "origin_pattern", "test_fold"),
         lambda settings: settings.data.data_set_type == "mixture_folder",
         "with --data_set_type mixture_folder, which has its splits",
+    ),
+    _Rule(
+        ("yaml_file",),
+        lambda settings: settings.data.data_set_type != TUT_RARE,
+        f"without --data_set_type {TUT_RARE}",
     ),
     _Rule(
         ("n_mels", "f_min", "f_max", "mel_area"),

@@ -17,6 +17,7 @@ from absslab.core.data.labelled_recordings import (
     LabelledRecording,
     warn_about_classes_without_recordings,
 )
+from absslab.core.data.true_sources import check_recording
 from absslab.core.training.settings import Settings
 from absslab.core.training.supervision import check_truth
 
@@ -73,8 +74,7 @@ def read_labels(
             with left_out.file(recording.path):
                 sound_files.info(recording.path)
         left_out.check_rest_and_stop(
-            (item.path, partial(sound_files.check, item.path, may_be_silent=not item.labels))
-            for item in recordings
+            (item.path, partial(check_recording, item)) for item in recordings
         )
     if checkpoint and checkpoint["resume"]["data"] != fingerprint_of(labels.train):
         raise InputError(

@@ -3,8 +3,8 @@
 Axes: K classes, C channels, N samples.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import FileVersion
 from absslab.core.data.mixture_folder import background_file, source_files
 from absslab.core.data.strong_labels import SoundEvent
+from absslab.core.data.true_sources import check_channel
 from absslab.core.evaluation.scorer import is_audible
 from absslab.core.metrics.separation import si_sdr
 from absslab.core.separation.detection import DetectionConfig, find_events, frame_activity
@@ -36,15 +37,25 @@ class Excerpt:
     path: Path
     start: float  # s
     end: float  # s, at most that of the file
+    channels: Mapping[str, int] | None = field(default=None, hash=False)  # of true sources
 
     @classmethod
-    def of(cls, path: str | Path, start: float = 0.0, length: float = 60.0) -> "Excerpt":
+    def of(
+        cls,
+        path: str | Path,
+        start: float = 0.0,
+        length: float = 60.0,
+        *,
+        channels: Mapping[str, int] | None = None,
+    ) -> "Excerpt":
         """Return an excerpt of a file, at most to its end.
 
         Args:
             path: the sound file.
             start: start of the excerpt, s.
             length: length of the excerpt, s.
+            channels: for each class whose true source is a channel of the file, which one; the
+                excerpt is then their sum. None: the excerpt has the channels of the file.
 
         Raises:
             InputError: if the file can't be read, or the stretch begins after its end or has no
@@ -57,7 +68,7 @@ class Excerpt:
                 f"above 0 and a beginning from 0 to below {duration:.2f} s, "
                 f"where {Path(path).name} ends"
             )
-        return cls(Path(path), start, min(duration, start + length))
+        return cls(Path(path), start, min(duration, start + length), channels)
 
     def read(self, path: Path | None = None) -> tuple[np.ndarray, int]:
         """Read the samples of this excerpt.
@@ -68,11 +79,30 @@ class Excerpt:
         Returns:
             The samples (C, N), and their sampling rate in Hz.
         """
+        if path is None and self.channels is not None:
+            sources, rate = self.read_sources()
+            return np.sum(list(sources.values()), axis=0), rate  # (1, N)
         path = path or self.path
         rate = sound_files.info(path).sampling_rate
         first = round(self.start * rate)
         n_samples = max(1, round(self.end * rate) - first)
         return sound_files.load_channels(path, start=first, n_samples=n_samples)
+
+    def read_sources(self) -> tuple[dict[str, np.ndarray], int]:
+        """Read the true sources that are channels of the file.
+
+        Returns:
+            The samples (1, N) of each, by class, and their sampling rate in Hz.
+
+        Raises:
+            InputError: the file lacks a channel.
+        """
+        samples, rate = self.read(self.path)  # (C, N)
+        sources: dict[str, np.ndarray] = {}
+        for name, channel in (self.channels or {}).items():
+            check_channel(self.path, channel, len(samples))
+            sources[name] = samples[channel : channel + 1]
+        return sources, rate
 
 
 @dataclass(frozen=True)
@@ -267,7 +297,7 @@ def _load(checkpoint: Path, version: FileVersion, device: str) -> Separator:
 
 
 def _read_references(excerpt: Excerpt, *, sampling_rate: int, n_channels: int) -> list[Track]:
-    """Read the sources and the background that are saved beside the file of an excerpt.
+    """Read the sources and the background that are saved beside an excerpt, or are its channels.
 
     Args:
         excerpt: an excerpt of a mixture.
@@ -277,7 +307,13 @@ def _read_references(excerpt: Excerpt, *, sampling_rate: int, n_channels: int) -
     Raises:
         InputError: if a file can't be read, or has other channels than the mixture.
     """
-    references = []
+    references: list[Track] = []
+    if excerpt.channels is not None:
+        sources, rate = excerpt.read_sources()
+        return [
+            Track(name, array_sound(samples, rate), "reference")
+            for name, samples in sources.items()
+        ]
     files = [(name, path, "reference") for name, path in source_files(excerpt.path).items()]
     if background := background_file(excerpt.path):
         files.append(("background", background, "background"))

@@ -44,7 +44,11 @@ class SideBySide(NamedTuple):
 
 
 def compare_models(
-    separators: Mapping[str, Separator], path: Path, classes: Sequence[str] = ()
+    separators: Mapping[str, Separator],
+    path: Path,
+    classes: Sequence[str] = (),
+    *,
+    channels: Mapping[str, int] | None = None,
 ) -> SideBySide:
     """Separate a recording with each model.
 
@@ -52,6 +56,7 @@ def compare_models(
         separators: separator of each model, by its name.
         path: the recording; the models get scores for sources that are saved beside it.
         classes: classes to show; by default those with saved sources, otherwise the most probable.
+        channels: see `Excerpt.of`.
 
     Raises:
         InputError: if there is no model, or the recording can't be read.
@@ -59,7 +64,7 @@ def compare_models(
     if not separators:
         raise InputError("there is no model to compare: give at least one")
     features = [separator.model.front_end.config for separator in separators.values()]
-    excerpt = Excerpt.of(path, length=MAX_LENGTH)
+    excerpt = Excerpt.of(path, length=MAX_LENGTH, channels=channels)
     live = {name: LiveSeparation.open(model, excerpt) for name, model in separators.items()}
     results = {name: separation.separate(SeparationConfig()) for name, separation in live.items()}
     first = next(iter(live.values()))

@@ -192,6 +192,11 @@ def test_flags_of_today_may_be_added():
             "learns its decay here; in the thesis its gradient was cut",
         ),
         ("--class_freq_coord_conv yes", "class_freq_coord_conv has no effect with GlobalWeighted"),
+        (
+            "--audio_folder a",
+            "audio_folder has no effect with data_set_type DCASE2013",
+        ),
+        ("--yaml_file a", "yaml_file has no effect with data_set_type DCASE2013RemixedDataSet"),
     ],
 )
 def test_what_has_no_effect_is_said(flags, note):
@@ -208,8 +213,11 @@ def test_what_has_no_effect_is_said(flags, note):
         ("--mask_conv_k_f 3 3", "mask_conv_k_f has 2 values: expected one for each of 6 blocks"),
         ("--feature_type MFCC", "there is no feature type of the thesis 'MFCC'"),
         ("--train_multi_pcen True", "n_multi_pcen is 0: expected the number of PCENs, 1 or more"),
-        (f"--data_set_type {TUT}", f"data_set_type is {TUT}: its layout can't be read here yet"),
-        ("--class_categories phone.alert", "class_categories is phone.alert: classes can't be"),
+        ("--data_set_type AudiosetSegments", "data_set_type is AudiosetSegments: its layout can't"),
+        (
+            "--class_categories phone.alert --categories alert",
+            "and categories differ",
+        ),
         ("--classifier_model_type Mean", "there is no classifier of the thesis 'Mean'"),
         ("--mask_model_type Unet", "there is no mask model of the thesis 'Unet'"),
         ("--n_epochs 0", "--n_epochs is missing"),
@@ -237,6 +245,27 @@ def test_what_is_not_possible_is_one_line(flags, message):
     line = "--mask_model_type VGGLikeMaskModel --n_epochs 1 " + flags
     with pytest.raises(InputError, match=message):
         translate_command(line.split())
+
+
+@pytest.mark.parametrize("name", ["class_categories", "categories"])
+def test_groups_of_classes_are_understood_and_their_defaults_mean_none(name):
+    given = {"n_epochs": 1, name: ["phone.alert", "speech"]}
+    settings = Settings.from_flags(translate_training(given).settings)
+    assert settings.data.class_categories == ("phone.alert", "speech")
+    words = {"class_categories": ["all_separated"], "categories": ["none"]}
+    for defaults in (
+        {"n_epochs": 1},
+        words | {"n_epochs": 1},
+    ):  # the thesis' code compared its own default with a text
+        settings = Settings.from_flags(translate_training(defaults).settings)
+        assert settings.data.class_categories is None
+
+
+def test_the_data_set_of_tut_rare_is_understood():
+    given = {"data_set_type": TUT, "data_folder": "h5", "audio_folder": "wav", "yaml_file": "a.csv"}
+    data = Settings.from_flags(translate_training(given | {"n_epochs": 1}).settings).data
+    assert data.data_set_type == "TUT_rare_2017"
+    assert (data.data_folder, data.audio_folder, data.yaml_file) == ("h5", "wav", "a.csv")
 
 
 def test_commands_of_today_are_left_alone():

@@ -59,6 +59,7 @@ class ListenPage(Page):
         )
         self._checkpoint = best_checkpoint_path(run)
         self.files = [Path(recording.path) for recording in recordings]
+        self._channels = [recording.channels for recording in recordings]
         self._models = self.own(LiveModels())
         self._latest = self.own(
             LatestOnly(
@@ -88,7 +89,10 @@ class ListenPage(Page):
     def separate(self) -> None:
         """Separate and show the chosen recording."""
         self.say("separating …")
-        excerpt = Excerpt.of(self.files[self.choice.index], length=_MAX_DURATION)
+        index = self.choice.index
+        excerpt = Excerpt.of(
+            self.files[index], length=_MAX_DURATION, channels=self._channels[index]
+        )
         self._latest.request(self._checkpoint, self.config.device, excerpt, SeparationConfig())
 
     def _deliver(self, result_and_separation: tuple[LiveResult, LiveSeparation]) -> None:

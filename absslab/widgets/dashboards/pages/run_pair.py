@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.runs.run_data import require_recordings
 from absslab.core.separation.separator import Separator
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
@@ -19,20 +20,19 @@ class RunPair:
 
     Args:
         runs: folders of the two runs.
-        recordings: path and labels of each recording.
+        recordings: those of the split.
         device: where the models compute.
 
     Raises:
         InputError: the runs are the same.
     """
 
-    def __init__(
-        self, runs: Sequence[Path], recordings: Sequence[tuple[Path, frozenset[str]]], device: str
-    ):
+    def __init__(self, runs: Sequence[Path], recordings: Sequence[LabelledRecording], device: str):
         first, second = runs
         self.runs = [first, second]
         self.names = distinct_names(first, second)
-        self.recordings = list(recordings)
+        self.recordings = [(Path(item.path), item.labels) for item in recordings]
+        self._channels = {Path(item.path): item.channels for item in recordings}
         self._device = device
         self._models = LiveModels()
         # votes name recordings by their paths below the common folder, which may be moved
@@ -54,8 +54,7 @@ class RunPair:
         recordings = require_recordings(
             RunReader.open(runs[0]), config.split, data_folder=config.mixture_folder
         )
-        paths_and_labels = [(Path(recording.path), recording.labels) for recording in recordings]
-        return cls(runs, paths_and_labels, config.device)
+        return cls(runs, recordings, config.device)
 
     @property
     def separators(self) -> dict[str, Separator]:
@@ -77,7 +76,8 @@ class RunPair:
 
     def compare(self, path: Path, classes: Sequence[str] = ()) -> SideBySide:
         """Separate a recording with both models; see `compare_models`."""
-        return compare_models(self.separators, path, classes)
+        channels = self._channels[path]
+        return compare_models(self.separators, path, classes, channels=channels)
 
     def trial_candidates(self) -> list[tuple[str, str]]:
         """Return the name of each recording with each of its classes that both models know."""

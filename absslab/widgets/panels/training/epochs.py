@@ -1,5 +1,6 @@
 """Listen to a validation mixture as the model of each epoch separates it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import ipywidgets
@@ -37,6 +38,7 @@ class EpochListener(Part):
         super().__init__(panel.loop, panel.fail)
         self.checkpoints: dict[int, Path] = {}  # by epoch
         self._reader: RunReader | None = None
+        self._channels: dict[str, Mapping[str, int] | None] = {}  # of true sources, by mixture
         self._has_chosen_epoch = False  # whether the user has chosen one to listen to
         self.mixture = ipywidgets.Dropdown(description="mixture")
         self.epoch = ipywidgets.SelectionSlider(
@@ -77,6 +79,7 @@ class EpochListener(Part):
         if reader is not None and not self.checkpoints:
             self.recording_view.clear(NO_CHECKPOINTS)
         recordings = [] if reader is None else run_recordings(reader, "validation")
+        self._channels = {recording.path: recording.channels for recording in recordings}
         offer(self.mixture, [(_title(recording), recording.path) for recording in recordings])
 
     def update(self) -> None:
@@ -138,7 +141,8 @@ class EpochListener(Part):
 
     def _separate(self, checkpoint: Path, mixture: str, epoch: int) -> tuple[list[Track], str, str]:
         """Return the tracks, the caption and the title; runs in a thread."""
-        excerpt = Excerpt.of(mixture, length=_MAX_DURATION)
+        channels = self._channels.get(mixture)
+        excerpt = Excerpt.of(mixture, length=_MAX_DURATION, channels=channels)
         result, _ = self._models.separate_excerpt(checkpoint, "cpu", excerpt, SeparationConfig())
         name = Path(mixture).name
         return result.tracks, f"{name}, separated by the model of epoch {epoch}", name

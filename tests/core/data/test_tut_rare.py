@@ -1,0 +1,315 @@
+"""TUT Rare 2017 is read with its background as a class and its channels as true sources."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from thesis_miniatures import CLASSES, EVENTS, RATE, make_tut_rare
+
+from absslab.cli.main import main
+from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
+from absslab.core.common.notices import collect_notices
+from absslab.core.common.progress import run_to_end
+from absslab.core.data.audio_data_set import check_steps, open_split
+from absslab.core.data.layouts import DataConfig, find_layout
+from absslab.core.data.true_sources import load_recording
+from absslab.core.evaluation.reference_sounds import load_references
+from absslab.core.separation.masks import SeparationConfig
+from absslab.core.separation.separator import Separator
+from absslab.core.training.experiment import Experiment
+from absslab.core.training.settings import Settings
+from absslab.widgets.listening.live_separation import Excerpt, LiveSeparation
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tut")
+    make_tut_rare(root)
+    return root
+
+
+@pytest.fixture
+def own(folder, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(folder, tmp_path / "tut")
+
+
+def config_of(folder, **changes):
+    return DataConfig(data_set_type="TUT_rare_2017", data_folder=str(folder), **changes)
+
+
+def read(folder, **changes):
+    config = config_of(folder, **changes)
+    return find_layout("TUT_rare_2017")(config, Path(config.data_folder))
+
+
+def refusal_of(folder, **changes):
+    with pytest.raises(InputError) as error:
+        read(folder, **changes)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_only_mixtures_are_recordings_and_background_is_a_class_of_each(folder):
+    labelled = read(folder)
+    assert sorted(labelled.classes) == sorted(CLASSES)
+    assert len(labelled.recordings) == 2 * 3 * 3 * 2
+    for recording in labelled.recordings:
+        assert ".mix_0db" in recording.path
+        (event,) = recording.labels - {"background"}
+        assert recording.labels == {event, "background"}
+
+
+def test_no_event_file_is_in_two_splits_and_every_class_in_each(folder):
+    labelled = read(folder)
+    by_split = {}
+    for recording in labelled.recordings:
+        by_split.setdefault(recording.split, []).append(recording)
+    assert set(by_split) == {"train", "validation", "test"}
+    origins = [{item.origin for item in part} for part in by_split.values()]
+    assert sum(map(len, origins)) == len(set().union(*origins)) == 18
+    for part in by_split.values():
+        assert set().union(*(item.labels for item in part)) == set(CLASSES)
+    assert all("/testing/" in item.path for item in by_split["test"])
+    assert not any("/testing/" in item.path for item in by_split["validation"])
+
+
+def sources_of(data_set, index):
+    """Return the true sources of a recording by class, as long as the recording."""
+    sources = {}
+    for k, source in data_set.sources(index).items():
+        sources[data_set.classes[k]] = np.zeros(data_set.lengths[index], np.float32)
+        sources[data_set.classes[k]][: len(source)] = source
+    return sources
+
+
+def test_the_channels_are_the_true_sources_and_their_sum_is_the_mixture(folder):
+    data_set = open_split(config_of(folder), "train", sampling_rate=RATE)
+    data_set.has_sources = True
+    for index in range(len(data_set)):
+        samples, _ = soundfile.read(data_set.path(index), dtype="float32")  # (N, 2)
+        sources = sources_of(data_set, index)
+        (event,) = set(sources) & set(EVENTS)
+        assert set(sources) == {event, "background"}
+        np.testing.assert_array_equal(sources["background"], samples[:, 0])
+        np.testing.assert_array_equal(sources[event], samples[:, 1])
+        np.testing.assert_array_equal(data_set[index], samples[:, 0] + samples[:, 1])
+
+
+@pytest.mark.parametrize("rate", [RATE, 11025, 44100])
+def test_the_true_sources_sum_to_the_mixture_at_any_rate(folder, rate):
+    data_set = open_split(config_of(folder), "test", sampling_rate=rate)
+    data_set.has_sources = True
+    for index in range(len(data_set)):
+        total = sum(sources_of(data_set, index).values())
+        np.testing.assert_array_equal(data_set[index], total)
+
+
+def test_a_class_in_no_group_stays_in_the_mixture(folder):
+    whole = open_split(config_of(folder), "test", sampling_rate=RATE)
+    groups = ("babycry.glassbreak", "gunshot")
+    with collect_notices():
+        events = open_split(config_of(folder, class_categories=groups), "test", sampling_rate=RATE)
+    events.has_sources = True
+    for index in range(len(events)):
+        np.testing.assert_array_equal(events[index], whole[index])
+        samples, _ = soundfile.read(events.path(index), dtype="float32")  # (N, 2)
+        (source,) = sources_of(events, index).values()
+        np.testing.assert_array_equal(source, samples[:, 1])
+
+
+def test_the_scored_mixture_is_the_sum_of_its_true_sources(folder):
+    data_set = open_split(config_of(folder), "test", sampling_rate=RATE)
+    for index in range(len(data_set)):
+        mixture = data_set[index].numpy()
+        references = load_references(
+            data_set.recording(index), list(data_set.classes), RATE, len(mixture)
+        )
+        np.testing.assert_array_equal(sum(references.values()), mixture)
+
+
+def test_thresholds_of_events_are_found_in_the_sum_of_channels(folder):
+    data_set = open_split(config_of(folder), "validation", sampling_rate=RATE)
+    for index in range(len(data_set)):
+        loaded = load_recording(data_set.recording(index), RATE)
+        np.testing.assert_array_equal(loaded, data_set[index])
+
+
+def test_its_parts_are_found_beside_each_other_or_where_flags_say(folder, tmp_path):
+    expected = [recording.path for recording in read(folder).recordings]
+    features = folder / "packed_features" / "logmel"
+    for place in (features, features.parent):
+        assert [Path(item.path).name for item in read(place).recordings] == [
+            Path(path).name for path in expected
+        ]
+    shutil.copytree(features, tmp_path / "features")
+    assert "there is no folder mixed_audio beside" in refusal_of(tmp_path / "features")
+    audio = folder / "mixed_audio"
+    for lists in (folder / "mixed_yaml", folder / "mixed_yaml" / "training.csv"):
+        labelled = read(tmp_path / "features", audio_folder=str(audio), yaml_file=str(lists))
+        assert [recording.path for recording in labelled.recordings] == expected
+
+
+def test_features_in_the_working_directory_are_not_used_unasked(folder, tmp_path, monkeypatch):
+    shutil.copy(folder / "packed_features" / "logmel" / "training.h5", tmp_path)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "has no training.h5" in refusal_of(tmp_path / "empty")
+
+
+def test_audio_folder_is_another_name_of_data_folder_with_other_layouts(tmp_path):
+    for layout in ("mixture_folder", "weakly_labelled_folder"):
+        config = DataConfig(data_set_type=layout, audio_folder="a")
+        assert (config.data_folder, config.audio_folder) == ("a", None)
+        with pytest.raises(InputError, match="data_folder and audio_folder are two folders"):
+            DataConfig(data_set_type=layout, data_folder="b", audio_folder="a")
+
+
+def test_a_list_that_would_run_code_is_refused(own, tmp_path):
+    trap = tmp_path / "trap"
+    path = own / "mixed_yaml" / "training.csv"
+    path.write_text(f'- !!python/object/apply:os.mkdir ["{trap}"]\n')
+    assert "asks for more than plain data" in refusal_of(own)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: [", "is not readable YAML"),
+        ("just a text", "expected a list of mixtures"),
+        ("- {event_type: gunshot, event_name: a}", "mixture 0 lacks bg_name"),
+        ("- 3", "mixture 0 lacks event_name, event_type, bg_name"),
+        ("[]", "begins with the number of one of the 0 mixtures"),
+        (b"\xff\xfe\xff", "is not readable YAML"),
+    ],
+)
+def test_a_list_of_another_kind_is_refused(own, content, message):
+    path = own / "mixed_yaml" / "training.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert message in refusal_of(own)
+
+
+def test_a_list_of_another_mixing_is_refused(own):
+    path = own / "mixed_yaml" / "testing.csv"
+    mixtures = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(mixtures[::-1]))
+    assert "labels 0000.mix_0db.wav with babycry, background" in refusal_of(own)
+
+
+def change(path, **arrays):
+    """Replace arrays of an HDF5 file; None removes one."""
+    with h5py.File(path, "r+") as file:
+        for name, values in arrays.items():
+            del file[name]
+            if values is not None:
+                file[name] = values
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y": None}, "has no array y: expected one beside na_list, x"),
+        ({"y": np.zeros((54, 3))}, "y has 3 columns: expected 4"),
+        ({"y": np.zeros((7, 4))}, "y has the shape (7, 4): expected 2 axes, the first with 54"),
+        ({"y": np.full((54, 4), 0.5)}, "y holds other values than 0 and 1"),
+        ({"y": np.full((54, 4), b"1")}, "y holds |S1: expected numbers"),
+        ({"y": np.zeros((54, 4))}, "labels 0000.mix_0db.wav with nothing"),
+        ({"na_list": np.array([b"a.mix_0db.wav"] * 54)}, "names a.mix_0db.wav: expected a name"),
+        ({"na_list": np.array([b"\xff"] * 54)}, "na_list holds names that are not UTF-8"),
+        ({"na_list": np.array([b"a.wav"] * 54), "y": np.zeros((54, 4))}, "class 'babycry'"),
+    ],
+)
+def test_packed_features_of_another_layout_are_refused(own, arrays, message):
+    change(own / "packed_features" / "logmel" / "training.h5", **arrays)
+    if "class 'babycry'" in message:  # no mixture at all in training: there are those of the test
+        assert {item.split for item in read(own).recordings} == {"test"}
+    else:
+        assert message in refusal_of(own)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 100, 3000])
+def test_packed_features_that_are_cut_short_are_refused(own, n_bytes):
+    path = own / "packed_features" / "logmel" / "training.h5"
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    assert "can't be read as HDF5" in refusal_of(own)
+
+
+def test_a_mixture_in_one_channel_is_refused(own):
+    (path,) = (own / "mixed_audio" / "training").glob("0000.mix*")
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples[:, 0], rate)
+    data_set = open_split(
+        config_of(own, split_percentages=(100.0, 0.0, 0.0)), "train", sampling_rate=RATE
+    )
+    message = "has 1 channel: expected a true source in channel 2"
+    with pytest.raises(InputError, match=message):
+        [data_set[index] for index in range(len(data_set))]
+    data_set.has_sources = True
+    with pytest.raises(InputError, match=message):
+        [data_set.sources(index) for index in range(len(data_set))]
+    left_out = LeftOut("train", on_error="skip")
+    checked = run_to_end(check_steps(data_set, left_out))
+    assert len(checked) == len(data_set) - 1
+    assert message in str(left_out.files[0].error)
+
+
+@pytest.fixture(scope="module")
+def model(folder, tmp_path_factory, small_model):
+    """A model that was trained with the true sources, for one epoch."""
+    save_path = tmp_path_factory.mktemp("runs") / "model.ckpt"
+    flags = small_model | {
+        "data_set_type": "ICASSP2018JointSeparationClassificationDataSet",
+        "data_folder": str(folder / "packed_features" / "logmel"),
+        "supervision": "sources",
+        "share_weight": 1.0,
+        "masks": "competing",
+        "save_path": str(save_path),
+        "n_epochs": 1,
+    }
+    with collect_notices():
+        run_to_end(Experiment(Settings.from_flags(flags)).run())
+    return save_path
+
+
+def test_it_is_trained_and_its_sources_scored(model, tmp_path):
+    given = ["evaluate", "--checkpoint_path", str(model), "--bss_eval", "none"]
+    assert main([*given, "--output", str(tmp_path / "scores.json")]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["per_class"]) == set(CLASSES)
+    assert scores["n_scored"]["separation"] == 18
+
+
+def test_its_channels_are_not_separated_as_a_stereo_recording(model, capsys):
+    given = ["evaluate", "--checkpoint_path", str(model), "--bss_eval", "none"]
+    assert main([*given, "--at_own_rate", "True"]) == 2
+    assert "leave out at_own_rate" in capsys.readouterr().err
+
+
+def test_the_tracks_that_are_heard_add_up_to_the_sum_of_the_channels(folder, model):
+    recording = next(item for item in read(folder).recordings if item.split == "test")
+    excerpt = Excerpt.of(recording.path, 0.05, 0.2, channels=recording.channels)
+    samples, _ = soundfile.read(recording.path, dtype="float32", start=800, frames=3200)
+    live = LiveSeparation.open(Separator.from_checkpoint(str(model)), excerpt)
+    mixture = samples[:, 0] + samples[:, 1]
+    np.testing.assert_array_equal(live.waveform, mixture[None])
+    assert {track.name for track in live.references} == set(recording.labels)
+    total = sum(track.sound.read(0, 3200) for track in live.references)
+    np.testing.assert_array_equal(total, live.waveform)
+    result = live.separate(SeparationConfig())
+    assert set(result.si_sdr) == set(recording.labels)
+    np.testing.assert_array_equal(result.tracks[0].sound.read(0, 3200), live.waveform)
+
+
+def test_a_mixture_in_one_channel_is_not_listened_to(own):
+    (path,) = (own / "mixed_audio" / "testing").glob("0000.mix*")
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples[:, 0], rate)
+    with pytest.raises(InputError, match="has 1 channel: expected a true source in channel 2"):
+        Excerpt.of(path, channels={"babycry": 1, "background": 0}).read()
