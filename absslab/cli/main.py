@@ -48,6 +48,7 @@ COMMANDS = {
     "report": "write a report on a run as one HTML page: settings, data, curves, scores, examples",
     "lab": "open JupyterLab with the notebooks",
     "import-thesis": "make a checkpoint of a model that the thesis' code trained",
+    "convert-segments": "convert AudioSet segments of the thesis to weakly labelled recordings",
 }
 
 _N_NOTICES = 50  # number of warnings of a command that are printed
@@ -181,7 +182,7 @@ def _split_command(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _overview() -> str:
-    lines = (f"  {name:13} {summary}" for name, summary in COMMANDS.items())
+    lines = (f"  {name:16} {summary}" for name, summary in COMMANDS.items())
     return "\n".join(
         [
             f"ABSSLab {__version__}: separate and detect sounds with models trained on weak labels",

@@ -27,6 +27,7 @@ from absslab.core.data.labelled_recordings import (
     read_event_table,
 )
 from absslab.core.data.mixture_folder import read_manifest
+from absslab.core.data.segment_files import PACKED_FILES
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.tut_rare import read_tut_rare
 from absslab.core.data.weak_labels import (
@@ -332,6 +333,8 @@ def _hint(folder: Path) -> str:
     others = sorted(path.name for path in folder.iterdir() if path.is_file())
     tables = [name for name in others if Path(name).suffix.lower() in _TABLE_SUFFIXES]
     tables = [name for name in tables if name not in (FILE_NAME, "corrections.csv")]
+    if any(name in others for name in PACKED_FILES):
+        return "; if these are AudioSet segments of the thesis, begin with absslab convert-segments"
     books = [name for name in others if Path(name).suffix.lower() in _BOOK_SUFFIXES]
     if tables:
         return f"; there is {escape_braces(' and '.join(tables[:3]))}: pass it with --labels"

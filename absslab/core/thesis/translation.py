@@ -23,11 +23,11 @@ MAPPINGS = {  # classifier_model_type → pooling
 _TUT = "ICASSP2018JointSeparationClassificationDataSet"
 _AUDIOSET = "AudiosetSegments"
 _AUDIOSET_FILES = "AudiosetSegmentsOnDisk"
-DATA_SETS = {  # data_set_type → layout; none: it is not read yet
+DATA_SETS = {  # data_set_type → layout
     "DCASE2013RemixedDataSet": "mixture_folder",
     _TUT: "TUT_rare_2017",
-    _AUDIOSET: None,
-    _AUDIOSET_FILES: None,
+    _AUDIOSET: "weakly_labelled_folder",
+    _AUDIOSET_FILES: "weakly_labelled_folder",
 }
 _SLANEY = {"mel_area": "slaney"}
 FEATURES: dict[str, dict[str, Any]] = {  # feature_type → settings
@@ -409,20 +409,23 @@ def _find_layout(translation: Translation) -> str:
     """Return the layout of a data set of the thesis.
 
     Raises:
-        InputError: there is no such data set, or it can't be read.
+        InputError: there is no such data set.
     """
     name = translation.value("data_set_type")
-    layout: str | None = look_up("data set of the thesis", name, DATA_SETS)
-    if layout is None:
-        raise InputError(f"data_set_type is {name}: its layout can't be read here yet")
+    layout: str = look_up("data set of the thesis", name, DATA_SETS)
     return layout
 
 
 def _translate_data(translation: Translation) -> None:
     settings = translation.settings
-    settings["data_set_type"] = _find_layout(translation)
-    _translate_groups(translation)
     name = translation.value("data_set_type")
+    settings["data_set_type"] = _find_layout(translation)
+    if name in (_AUDIOSET, _AUDIOSET_FILES):
+        translation.notes.append(
+            f"data_set_type {name} is read from the folder that absslab convert-segments makes "
+            "of it; splits are drawn by recording, unless those of the thesis do so"
+        )
+    _translate_groups(translation)
     for place in ("audio_folder", "yaml_file"):
         if translation.value(place) and name == _TUT:
             settings[place] = translation.value(place)

@@ -192,6 +192,8 @@ def test_flags_of_today_may_be_added():
             "learns its decay here; in the thesis its gradient was cut",
         ),
         ("--class_freq_coord_conv yes", "class_freq_coord_conv has no effect with GlobalWeighted"),
+        ("-d AudiosetSegments", "is read from the folder that absslab convert-segments makes"),
+        ("-d AudiosetSegmentsOnDisk", "is read from the folder that absslab convert-segments"),
         (
             "--audio_folder a",
             "audio_folder has no effect with data_set_type DCASE2013",
@@ -213,7 +215,7 @@ def test_what_has_no_effect_is_said(flags, note):
         ("--mask_conv_k_f 3 3", "mask_conv_k_f has 2 values: expected one for each of 6 blocks"),
         ("--feature_type MFCC", "there is no feature type of the thesis 'MFCC'"),
         ("--train_multi_pcen True", "n_multi_pcen is 0: expected the number of PCENs, 1 or more"),
-        ("--data_set_type AudiosetSegments", "data_set_type is AudiosetSegments: its layout can't"),
+        ("--data_set_type Audioset", "there is no data set of the thesis 'Audioset'"),
         (
             "--class_categories phone.alert --categories alert",
             "and categories differ",
