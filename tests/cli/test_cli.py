@@ -97,6 +97,7 @@ def test_the_help_of_a_recipe_shows_the_recipes_flags_and_defaults(capsys):
     )
 
 
+@pytest.mark.reference_flaw("unknown flags were ignored without a word")
 def test_unknown_flags_and_commands_are_refused_with_the_nearest_known_one(capsys):
     assert "did you mean train" in run_refused(capsys, "trian")
     assert "unknown flag --lenght; did you mean --length?" in run_refused(
@@ -1152,6 +1153,7 @@ def test_settings_and_gains_that_can_not_be_meant_are_refused_before_anything_is
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.reference_flaw("a file of settings took precedence over flags")
 def test_settings_that_were_saved_are_applied_and_flags_go_before_them(
     checkpoint, mixtures, tmp_path
 ):

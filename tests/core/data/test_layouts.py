@@ -139,6 +139,7 @@ def sides(folder, config):
     }
 
 
+@pytest.mark.reference_flaw("segments of one recording were in training and in validation")
 def test_recordings_of_one_origin_stay_on_one_side(tmp_path):
     rows = [f"{i}.wav,{int(i // 3 % 2 == 0)},{int(i // 3 % 2)},o{i // 3}" for i in range(24)]
     folder = weak(tmp_path, rows, header="filename,dog,bell,origin")

@@ -195,6 +195,7 @@ def test_labels_events_and_specs_agree(mixture_folder):
                 assert 0 <= float(event["onset"]) < float(event["offset"]) <= 0.5
 
 
+@pytest.mark.reference_flaw("the noise of a mixture was not kept as a source")
 def test_mixtures_sources_and_specs_agree_sample_by_sample(mixture_folder):
     for split in SPLITS:
         for spec in read_specs(mixture_folder, split):
@@ -210,6 +211,7 @@ def test_mixtures_sources_and_specs_agree_sample_by_sample(mixture_folder):
             np.testing.assert_array_equal(mixture, render(spec).mixture * 32768)
 
 
+@pytest.mark.reference_flaw("mixtures were split after mixing, so that splits had events in common")
 def test_no_recording_and_no_origin_is_in_two_splits(mixture_folder):
     manifest = read_manifest(mixture_folder)
     origins = {
@@ -234,6 +236,7 @@ def test_the_manifest_identifies_every_recording(event_folder, mixture_folder):
             assert len(recording.sha256) == 64
 
 
+@pytest.mark.reference_flaw("sources were written for every class, though most are silent")
 def test_active_sources_are_those_that_sound_and_none_are_none(
     event_folder, mixture_folder, tmp_path
 ):
@@ -254,6 +257,7 @@ def test_active_sources_are_those_that_sound_and_none_are_none(
                     assert path.read_bytes() == before.read_bytes()
 
 
+@pytest.mark.reference_flaw("mixtures were drawn without a seed")
 def test_the_same_seed_makes_the_same_bytes_with_one_worker_and_with_two(event_folder, tmp_path):
     by_one_worker = write(event_folder, tmp_path / "one", n_files=50)
     by_two_workers = write(event_folder, tmp_path / "two", n_files=50, n_workers=2)
@@ -418,6 +422,7 @@ def test_an_output_folder_among_the_recordings_is_refused(event_folder, tmp_path
     assert not (tmp_path / "events" / "O").exists()
 
 
+@pytest.mark.reference_flaw("backgrounds of training were in the test set as well")
 def test_backgrounds_are_split_as_well_and_may_be_called_anything(event_folder, tmp_path):
     noise = np.random.default_rng(0)
     for i in range(5):
@@ -719,6 +724,7 @@ def test_progress_begins_before_the_first_file_is_read(event_folder, tmp_path, i
     assert work.result.counts == counts
 
 
+@pytest.mark.reference_flaw("files of mixtures had random names")
 def test_mixtures_are_named_in_the_order_of_their_table(event_folder, tmp_path):
     write(event_folder, tmp_path / "O")
     assert mixture_names(tmp_path / "O", "test") == [f"{index:06d}.wav" for index in range(6)]

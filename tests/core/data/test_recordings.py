@@ -68,6 +68,7 @@ def test_a_name_without_a_class_is_refused(tmp_path, name):
         index_recordings(fill(tmp_path, ["alert01.wav", name]))
 
 
+@pytest.mark.reference_flaw("a class was found by a part of its name, and so were others")
 def test_a_class_that_begins_as_another_is_another(tmp_path):
     names = ["key01.wav", "key02.wav", "keyboard01.wav", "keys1.wav", "keysDrop040.wav"]
     recordings = index_recordings(fill(tmp_path, names))
@@ -228,6 +229,7 @@ def test_a_class_with_one_recording_is_named(tmp_path):
         split_recordings(recordings)
 
 
+@pytest.mark.reference_flaw("the validation set was the test set")
 def test_clips_of_one_origin_are_never_on_two_sides(tmp_path):
     names = [
         f"{label}/{label}{tape}_{clip}.wav"

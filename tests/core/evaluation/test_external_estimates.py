@@ -148,6 +148,9 @@ def test_progress_goes_on_to_the_end_and_a_second_run_starts_anew(references, es
     ]
 
 
+@pytest.mark.reference_flaw(
+    "files in the order of their names were scored as if in that of the classes"
+)
 def test_estimates_are_joined_by_class_name_and_not_by_order(references, estimates):
     scores = scores_of(references, estimates)
     write_labels(references, CLASSES[::-1])

@@ -336,6 +336,9 @@ def test_the_steps_from_the_best_mask_down_to_the_model_add_up(scores):
     assert remaining == pytest.approx(scores["separation"]["si_sdr_improvement"])
 
 
+@pytest.mark.reference_flaw(
+    "scores of classes that are absent were averaged with those of present ones"
+)
 def test_present_and_absent_classes_are_never_averaged_together(evaluation, scores):
     table = evaluation.table
     present = table["present"] == 1
@@ -408,6 +411,9 @@ def test_the_worst_and_the_best_mixtures_are_named(evaluation, scores):
     assert scores["mixtures"]["best"][0]["si_sdr_improvement"] == pytest.approx(means.max())
 
 
+@pytest.mark.reference_flaw(
+    "separated sources were joined to classes by position, so that classes got the scores of others"
+)
 def test_sources_are_joined_by_class_name_whatever_the_order_of_the_model(
     checkpoint, tmp_path, scores
 ):
@@ -768,6 +774,7 @@ def damage(folder):
     soundfile.write(folder / "validation/000002.wav", nan, 16000, subtype="FLOAT")
 
 
+@pytest.mark.reference_flaw("scores of chosen recordings were written out of range")
 def test_recordings_that_can_not_be_scored_are_left_out_and_change_no_other_score(
     checkpoint, own_set
 ):

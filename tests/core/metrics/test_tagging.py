@@ -37,6 +37,7 @@ def random_labels_and_probabilities(n=60, n_classes=4, seed=0):
 
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 @pytest.mark.parametrize("thresholds", [(0.5,), (0.3,), (0.2, 0.4, 0.6, 0.8)])
+@pytest.mark.reference_flaw("matthews_corrcoef raised an error for several classes")
 def test_averages_are_those_of_scikit_learn(average, thresholds):
     labels, probabilities = random_labels_and_probabilities()
     scores = tagging_scores(labels, probabilities, thresholds=thresholds, average=average)
@@ -83,6 +84,7 @@ def test_thresholds_change_decisions_but_not_rankings():
     assert low["equal_error_rate"] == high["equal_error_rate"]
 
 
+@pytest.mark.reference_flaw("average precision was computed on decisions")
 def test_average_precision_is_that_of_the_scores_not_of_the_decisions():
     """All probabilities are above the threshold: decisions are equal, but the order is right."""
     labels = np.array([[0], [0], [1], [1]])
@@ -130,6 +132,7 @@ def test_a_single_recording_can_be_scored():
     assert scores["roc_auc_score"] is None
 
 
+@pytest.mark.reference_flaw("a threshold overwrote the probabilities")
 def test_labels_and_probabilities_are_left_as_they_are():
     labels, probabilities = random_labels_and_probabilities()
     copies = labels.copy(), probabilities.copy()

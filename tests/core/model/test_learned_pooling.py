@@ -71,6 +71,7 @@ def test_what_comes_out_is_a_probability_per_class(name, settings):
 
 
 @each_pooling
+@pytest.mark.reference_flaw("the RNN mapping and a choice of the CNN mapping could not be built")
 def test_every_weight_and_every_mask_gets_a_gradient(name, settings):
     pooling = build(name, settings).train()
     masks = random_masks(4, *SIZE).requires_grad_()
@@ -122,6 +123,7 @@ def test_adaptive_GWRP_begins_as_GWRP():
         assert torch.allclose(pooled, GWRP(decay=decay)(masks), atol=1e-5)
 
 
+@pytest.mark.reference_flaw("adaptive GWRP had no gradient through its decay and was the average")
 def test_the_gradient_of_adaptive_GWRP_passes_through_its_decay():
     """In the thesis it was cut, so that r never changed."""
     masks = random_masks(1, 1, 4, 5)
@@ -232,6 +234,7 @@ def test_convolutions_too_large_for_the_masks_are_refused():
         build("CNN_FC", {}, MaskSize(3, 4, 50))
 
 
+@pytest.mark.reference_flaw("a rescaled probability was never below 0.5")
 def test_the_rescaler_begins_without_effect_and_moves_logits():
     rescaler = Rescaler(2)
     probabilities = torch.tensor([[0.2, 0.9]])

@@ -185,6 +185,7 @@ def test_channels_begin_different_and_share_the_floor():
 
 
 @pytest.mark.parametrize("name", LEARNT)
+@pytest.mark.reference_flaw("trainable PCEN raised an error")
 def test_every_parameter_gets_a_gradient(name):
     torch.manual_seed(0)
     pcen = build_pcen(learnt_config(name))
@@ -246,6 +247,7 @@ def test_fixed_parameters_stay_as_they_are():
 
 
 @pytest.mark.parametrize("normalisation", ["band", "scalar"])
+@pytest.mark.reference_flaw("features were normalised before PCEN, and most of its values were NaN")
 def test_a_model_with_learnt_pcen_sees_normalised_features(normalisation):
     features = replace(
         VGG.features, feature_type="pcen", train_pcen=True, normalisation=normalisation

@@ -5,8 +5,12 @@ import torch
 import torch.nn.functional as F
 
 from absslab.core.common.errors import InputError
+from absslab.core.model.checkpoint import load_checkpoint, save_checkpoint
 from absslab.core.model.convolution_blocks import fewest_frames, size_after
+from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.network_parts import NetworkSize
+from absslab.core.model.pooling import GWRPConfig
+from absslab.core.model.separation_model import ModelConfig, ModelConfigs, build_model
 from absslab.core.model.vgg_like_mask_model import (
     VGGLikeMaskModelConfig,
     build_vgg_like_mask_model,
@@ -85,6 +89,7 @@ def test_kernels_strides_and_paddings_differ_per_axis():
 
 
 @pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.reference_flaw("the padding of a pooling was that of the other axis")
 def test_pooling_follows_the_activation(kind):
     network = build(
         mask_pooling_type=kind,
@@ -117,6 +122,19 @@ def test_coordinates_are_a_channel_of_every_convolution():
         output = first.convolution(torch.cat([x, _rows(18).expand(2, 1, 18, 22)], 1))
     assert torch.allclose(output[0, 0, :, 0], torch.arange(1, 17) / 18)
     assert torch.allclose(first(features()), first.activation(first.norm(output)), atol=1e-6)
+
+
+@pytest.mark.reference_flaw("a model with coordinates could not be built from its own settings")
+def test_a_model_with_coordinates_is_built_from_its_settings(tmp_path):
+    network = VGGLikeMaskModelConfig(**SMALL, mask_freq_coord_conv=True)
+    model_config = ModelConfig(model_type="VGGLikeMaskModel")
+    configs = ModelConfigs(FeatureConfig(n_mels=16), model_config, network, GWRPConfig())
+    model = build_model(configs, ["bell", "dog"]).eval()
+    save_checkpoint(tmp_path / "model.ckpt", model, configs, {})
+    loaded = load_checkpoint(tmp_path / "model.ckpt")
+    assert loaded.configs == configs
+    waveform = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(loaded.model.eval()(waveform).masks, model(waveform).masks)
 
 
 def _rows(n_rows):

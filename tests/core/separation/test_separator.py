@@ -68,6 +68,7 @@ def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
 
 
 @pytest.mark.parametrize("sampling_rate", [16000, 44100])
+@pytest.mark.reference_flaw("the last incomplete piece of a recording was not separated")
 def test_a_long_recording_is_separated_as_if_it_were_one_piece(
     checkpoint, monkeypatch, short_mixture, sampling_rate
 ):

@@ -139,6 +139,7 @@ def _settings_here():
     return names
 
 
+@pytest.mark.reference_flaw("--use_cuda had no effect")
 def test_yes_and_no_are_understood_in_any_case():
     command = translate_command(
         ["-m", "VGGLikeMaskModel", "-c", "GlobalMaxPooling2d", "-d", "DCASE2013RemixedDataSet"]
@@ -170,7 +171,13 @@ def test_flags_of_today_may_be_added():
         ("--metric accuracy", "metric accuracy is the mean over all tags"),
         ("--average None", "average None: the best model is chosen by the weighted average"),
         ("--multi_loudness True", "multi_loudness changes the level"),
-        ("--feature_type log-mel", "is almost linear"),
+        pytest.param(
+            "--feature_type log-mel",
+            "is almost linear",
+            marks=pytest.mark.reference_flaw(
+                "log10(1 + x) was taken of spectra so small that it is linear, and nothing said so"
+            ),
+        ),
         ("--n_loaders 2", "n_loaders has no effect without --in_memory False"),
         ("--pcen_s 0.01", "pcen_s has no effect without feature_type pcen"),
         ("--train_pcen_s 0.1", "train_pcen_s has no effect without feature_type pcen"),
@@ -277,6 +284,9 @@ def test_commands_of_today_are_left_alone():
     assert is_thesis_command(["-c", "GlobalMaxPooling2d"])
 
 
+@pytest.mark.reference_flaw(
+    "the default of --class_categories made the data set DCASE2013 impossible to build"
+)
 def test_a_command_of_the_thesis_trains(mixtures, tmp_path, capsys):
     line = (
         "--mode train --mask_model_type VGGLikeMaskModel --mask_n_blocks 2 --mask_conv_i_c 1 4 "
@@ -316,6 +326,7 @@ def test_milestones_are_whole_numbers(milestone, capsys):
     assert "scheduler_milestones" in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.reference_flaw("--feature_type had no effect with TUT Rare 2017, and nothing said so")
 def test_features_that_a_data_set_never_had_are_only_noted():
     given = {"data_set_type": TUT, "feature_type": "pcen", "pcen_s": 0.01, "train_pcen_s": [0.1]}
     translation = translate_model(given)

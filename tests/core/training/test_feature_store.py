@@ -12,11 +12,14 @@ import soundfile
 import torch
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.progress import run_to_end
 from absslab.core.data.audio_data_set import build_data_set
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.training import feature_store
+from absslab.core.training.augmentation import AugmentationConfig
+from absslab.core.training.experiment import Experiment
 from absslab.core.training.feature_store import FeatureStore, open_store, store_fingerprint
 
 RATE = 8000
@@ -90,6 +93,9 @@ def test_a_store_is_made_once(tmp_path, data_set, monkeypatch):
         {"mel_area": "slaney"},
         {"sampling_rate": 8001},
     ],
+)
+@pytest.mark.reference_flaw(
+    "stored features were used with other settings than they were made with"
 )
 def test_any_setting_of_the_features_changes_the_fingerprint(data_set, change):
     changed = FrontEnd(replace(CONFIG, **{"f_max": 3999.0, **change}))
@@ -199,6 +205,25 @@ def test_a_damaged_store_is_refused(tmp_path, data_set, content):
     assert "is not a feature store" in refusal_of(
         path, store_fingerprint(data_set, FrontEnd(CONFIG))
     )
+
+
+@pytest.mark.reference_flaw("features in the working directory were used unasked")
+def test_stored_features_are_used_only_where_they_are_asked_for(new_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = replace(
+        new_run,
+        augmentation=AugmentationConfig(),
+        training=replace(new_run.training, share_weight=0.0),
+    )
+    stored = replace(plain, data=replace(plain.data, feature_store="."))
+    run_to_end(Experiment(stored).prepare())
+    paths = list(tmp_path.glob("features-*.bin"))
+    assert len(paths) == 2
+    for path in paths:
+        path.write_bytes(b"")
+    assert run_to_end(Experiment(plain).prepare()).validate().metrics["loss"] > 0
+    with pytest.raises(InputError, match="is not a feature store"):
+        run_to_end(Experiment(stored).prepare())
 
 
 def test_a_store_that_may_not_be_read_is_not_called_damaged(tmp_path, data_set, monkeypatch):
