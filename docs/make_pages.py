@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 import nbformat
 from nbconvert import MarkdownExporter
+from thesis_page import thesis_page
 
 import absslab
 from absslab.cli.main import COMMANDS, import_command
@@ -27,7 +28,6 @@ from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, describe_config, format_setting
 from absslab.core.model.mask_networks import MASK_NETS
 from absslab.core.model.pooling import POOLINGS
-from absslab.core.thesis.flags import FLAGS, Outcome
 from absslab.core.training.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def make_pages(folder: Path) -> None:
     pages = {page: _copied_page(name) for page, name in COPIED.items()}
     pages["reference/commands.md"] = "\n".join(_commands_page())
     pages["reference/python.md"] = "\n".join(_python_page())
-    pages["reference/thesis.md"] = "\n".join(_thesis_page())
+    pages["reference/thesis.md"] = "\n".join(thesis_page())
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         pages[f"notebooks/{path.stem}.md"] = _notebook_page(path)
     for page, text in pages.items():
@@ -172,31 +172,6 @@ def _flag_tables(parser: Parser, *, titles: bool = True) -> Iterator[str]:
             )
             yield f"| {names} | {value}{' …' * (action.nargs == '+')} | {meaning} |"
         yield ""
-
-
-def _thesis_page() -> Iterator[str]:
-    """Yield the lines of the reference of the thesis' flags."""
-    yield "# Flags of the thesis\n"
-    yield (
-        "All flags of the training command in the last version of the thesis' code, and what "
-        "becomes of each. See [From the thesis](../thesis.md).\n"
-    )
-    yield "| outcome | number of flags |"
-    yield "|---|---|"
-    outcomes = [flag.outcome for flag in FLAGS.values()]
-    for outcome in Outcome:
-        yield f"| {outcome.value} | {outcomes.count(outcome)} |"
-    yield f"| all | {len(outcomes)} |"
-    yield ""
-    yield "A flag that is refused may be given with its default.\n"
-    yield "| flag | default there | here | note |"
-    yield "|---|---|---|---|"
-    for name, flag in FLAGS.items():
-        default = tuple(flag.default) if flag.is_list else flag.default
-        here = " ".join(f"`{setting}`" for setting in flag.here.split(", ") if setting)
-        note = f"refused: {flag.note}" if flag.outcome is Outcome.REFUSED else flag.note
-        yield f"| `--{name}` | {format_setting(default)} | {here} | {note} |"
-    yield ""
 
 
 def _python_page() -> Iterator[str]:

@@ -38,7 +38,7 @@ FEATURES: dict[str, dict[str, Any]] = {  # feature_type → settings
     "pcen": {"feature_type": "pcen", "pcen_direction": "both", **_SLANEY},
     "log-mel-spectrogram": {"feature_type": "decibel_mel", **_SLANEY},
 }
-_TUT_FEATURES = {"feature_type": "log_mel", "log_offset": 1e-8, **_SLANEY}
+TUT_FEATURES = {"feature_type": "log_mel", "log_offset": 1e-8, **_SLANEY}
 SCALINGS = {
     "standardization": {"normalisation": "scalar"},
     "min-max": {"normalisation": "min_max"},
@@ -46,9 +46,9 @@ SCALINGS = {
 }
 _NO_GROUPS = {(word,) for word in UNGROUPED}
 _MOST_BLOCKS = 64
-_MASK_MODELS = {"VGGLikeMaskModel": "VGGLikeMaskModel"}
-_MASKS = {"sig": "independent", "softmax": "softmax"}  # by the last activation
-_SCHEDULES = {  # scheduler_type → the settings that it reads
+MASK_MODELS = {"VGGLikeMaskModel": "VGGLikeMaskModel"}
+MASKS = {"sig": "independent", "softmax": "softmax"}  # by the last activation
+SCHEDULES = {  # scheduler_type → the settings that it reads
     "": (),
     "stepLR": ("scheduler_step_size", "scheduler_gamma"),
     "multiStepLR": ("scheduler_milestones", "scheduler_gamma"),
@@ -255,10 +255,10 @@ def _translate_features(translation: Translation) -> None:
                 f"feature_type {kind} had no effect with {_TUT}, whose features were always the "
                 "logarithm of mel magnitudes + 1e-8"
             )
-        features = _TUT_FEATURES
+        features = TUT_FEATURES
     settings |= features
     settings |= look_up("scaling type of the thesis", translation.value("scaling_type"), SCALINGS)
-    if kind == "log-mel" and features is not _TUT_FEATURES:
+    if kind == "log-mel" and features is not TUT_FEATURES:
         translation.notes.append(
             "feature_type log-mel, 10 log10(1 + x), is almost linear: x is below 0.01 for most "
             "recordings"
@@ -314,7 +314,7 @@ def _translate_pcen(translation: Translation) -> None:
 def _translate_mask_network(translation: Translation) -> None:
     settings = translation.settings
     name = translation.value("mask_model_type")
-    settings["model_type"] = look_up("mask model of the thesis", name, _MASK_MODELS)
+    settings["model_type"] = look_up("mask model of the thesis", name, MASK_MODELS)
     n_blocks = translation.value("mask_n_blocks")
     for name, flag in FLAGS.items():
         if not name.startswith("mask_") or not flag.here or name == "mask_model_type":
@@ -323,8 +323,8 @@ def _translate_mask_network(translation: Translation) -> None:
             translation.per_block(name, n_blocks) if flag.is_list else translation.value(name)
         )
     last = settings["mask_activations"][-1]
-    settings["masks"] = _MASKS.get(last, "independent")  # it replaced others by a sigmoid
-    if last not in _MASKS:
+    settings["masks"] = MASKS.get(last, "independent")  # it replaced others by a sigmoid
+    if last not in MASKS:
         translation.notes.append(f"mask_activations ends with {last}: masks are sig or softmax")
     if settings["mask_pooling_type"] not in ("none", *POOLS):
         raise InputError(
@@ -507,10 +507,10 @@ def _translate_schedule(translation: Translation) -> None:
     settings = translation.settings
     kind = translation.value("scheduler_type")
     kind = "" if kind == "none" else kind
-    if kind not in _SCHEDULES:
-        known = ", ".join(name for name in _SCHEDULES if name)
+    if kind not in SCHEDULES:
+        known = ", ".join(name for name in SCHEDULES if name)
         raise InputError(f"there is no scheduler of the thesis {kind!r}; there is {known}")
-    used = _SCHEDULES[kind]
+    used = SCHEDULES[kind]
     settings["scheduler_type"] = kind or "none"
     for name in used:
         value = translation.value(name)
