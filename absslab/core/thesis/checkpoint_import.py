@@ -1,7 +1,9 @@
 """Import a model that the thesis' code trained, without executing anything in its file."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError, describe_value, escape_braces
 from absslab.core.data.class_names import check_class_names, normalise
 from absslab.core.model.checkpoint import load_plain, read_stored_bytes, save_checkpoint
-from absslab.core.model.separation_model import SeparationModel, build_model
+from absslab.core.model.convolution_blocks import size_after
+from absslab.core.model.pooling import find_pooling
+from absslab.core.model.separation_model import SeparationModel, build_mask_net, build_model
 from absslab.core.thesis.flags import FLAGS
 from absslab.core.thesis.translation import translate_model
 from absslab.core.training.settings import Settings
@@ -40,7 +44,7 @@ _NEEDED_SETTINGS = (
     "classifier_model_type",
 )
 _EXPECTED = "expected a model that the thesis' code saved (its main.py --mode train)"
-_WITHOUT_WEIGHTS = ("GMP", "GAP", "GWRP")
+_MOST_FRAMES = 20_000  # of recordings
 _OF_MODEL = (  # settings that say what the model computes; others are not looked at
     *_NEEDED_SETTINGS,
     "STFT_window_function",
@@ -48,6 +52,7 @@ _OF_MODEL = (  # settings that say what the model computes; others are not looke
     "Mel_max_freq",
     "train_pcen",
     "train_multi_pcen",
+    *(f"pcen_{name}" for name in ("s", "eps", "alpha", "delta", "r")),
     "rescale_classification",
 )
 
@@ -58,7 +63,8 @@ class ThesisModel:
     Args:
         path: the file.
         config: its configuration, by the thesis' names.
-        weights: its weights, by the thesis' names.
+        weights: its weights, by the thesis' names; those of the linear layers of all classes
+            are joined, without the number of the class.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]):
@@ -85,7 +91,7 @@ class ThesisModel:
             raise InputError(
                 f"{{path}} has weights that are no plain tensors: {_EXPECTED}", path=path
             )
-        return cls(path, dict(content["config"]), dict(weights))
+        return cls(path, dict(content["config"]), _join_classes(weights))
 
     @property
     def epoch(self) -> int:
@@ -108,23 +114,68 @@ class ThesisModel:
             settings = Settings.from_flags(translate_model(given).settings)
         except InputError as error:
             raise self._mismatch_error(str(error)) from None
-        if settings.features.feature_type == "pcen":
-            raise self._mismatch_error(
-                "its features are of PCEN, whose parameters are not translated yet; expected a "
-                "model without PCEN"
-            )
-        if settings.model.rescale or settings.model.pooling not in _WITHOUT_WEIGHTS:
-            raise self._mismatch_error(
-                f"its classification mapping {self.config.get('classifier_model_type')} has "
-                "weights, which are not translated yet; expected GMP, GAP or GWRP"
-            )
+        self._refuse_other_formulas(settings)
         try:
+            settings = self._fix_recording_length(settings, len(names))
             model = build_model(settings.models, names)
         except InputError as error:
             raise self._mismatch_error(str(error)) from None
-        self._copy_weights(model)
+        self._copy_weights(model, settings)
         self._set_normalisation(model)
         return model.eval(), settings
+
+    def _refuse_other_formulas(self, settings: Settings) -> None:
+        """Refuse a model whose weights belong to a formula that is another one here."""
+        if settings.features.is_learnt:
+            raise self._mismatch_error(
+                "its PCEN was learnt from magnitudes that were standardised before, which are "
+                "negative in part; expected fixed PCEN, or other features"
+            )
+        if settings.model.rescale:
+            raise self._mismatch_error(
+                "rescale_classification made its probabilities σ(w p), which is never below 0.5 "
+                "for w above 0; expected a model without it"
+            )
+        if settings.model.pooling == "adaptive_GWRP":
+            raise self._mismatch_error(
+                "its AdaptiveGlobalWeightedRankPooling2d weighted by σ(ρʲ), where rʲ was meant; "
+                "expected another classification mapping"
+            )
+
+    def _fix_recording_length(self, settings: Settings, n_classes: int) -> Settings:
+        """Return settings with the length of recordings that weights of the mapping ask for.
+
+        The file does not say it. Of the lengths that fit, which differ by frames that the
+        convolutions skip at the end, this is the largest.
+        """
+        pooling: Any = settings.pooling
+        if not find_pooling(settings.model.pooling).has_fixed_size:
+            return settings
+        name = f"{_LINEAR[settings.model.pooling]}.weight"
+        if name not in self.weights:
+            raise self._mismatch_error(f"there are no weights {name.replace('.w', '.0.w')}")
+        n_inputs = self.weights[name].shape[-1]
+        mask_net: Any = build_mask_net(settings.models, n_classes)
+        blocks = ()  # of convolutions between masks and linear layers
+        if hasattr(pooling, "blocks"):
+            blocks = pooling.blocks(n_classes, n_classes, n_groups=n_classes)
+        longest = None
+        for n_frames in range(1, _MOST_FRAMES):
+            try:
+                size = mask_net.mask_size(settings.features.n_bands, n_frames)
+                n_bands, n_left = size_after(blocks, size)
+            except InputError:  # too short for the kernels
+                continue
+            if n_bands * n_left > n_inputs:
+                break
+            if n_bands * n_left == n_inputs:
+                longest = n_frames
+        if longest is None:
+            raise self._mismatch_error(
+                f"{name.replace('.w', '.0.w')} has {n_inputs} inputs: no length of recordings "
+                "gives masks of this size"
+            )
+        return replace(settings, pooling=replace(pooling, recording_frames=longest))
 
     def _given(self) -> dict[str, Any]:
         """Return the settings of the model, each in the type of its flag."""
@@ -182,14 +233,14 @@ class ThesisModel:
             raise self._mismatch_error(f"there are no weights {last}")
         return len(self.weights[last])
 
-    def _copy_weights(self, model: SeparationModel) -> None:
+    def _copy_weights(self, model: SeparationModel, settings: Settings) -> None:
         """Copy all weights of the file, each exactly once."""
         state = model.state_dict()
         unused = set(self.weights)
         for name, target in state.items():
-            if name.startswith("front_end."):
+            if name.startswith(("front_end.", "pcen.")):
                 continue
-            old_name = _thesis_name(name)
+            old_name = _thesis_name(name, settings.model.pooling)
             source = self.weights.get(old_name)
             if source is None:
                 raise self._mismatch_error(f"there are no weights {old_name}")
@@ -266,13 +317,40 @@ def _is_plain_tensor(value: Any) -> bool:
     return is_dense and value.device.type == "cpu"
 
 
-def _thesis_name(name: str) -> str:
+def _join_classes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Join the linear layers of classes: `FCs.0.weight` (1, I) and others → `FCs.weight` (K, I)."""
+    joined = dict(weights)
+    layers: dict[str, list[tuple[int, str]]] = {}
+    for name in weights:
+        found = _LAYER_OF_CLASS.fullmatch(name)
+        if found:
+            layers.setdefault(f"{found[1]}.{found[3]}", []).append((int(found[2]), name))
+    for name, numbered in layers.items():
+        parts = [joined.pop(old) for _, old in sorted(numbered)]
+        if len({part.shape for part in parts}) == 1 and parts[0].dim():
+            joined[name] = torch.cat(parts)
+    return joined
+
+
+def _thesis_name(name: str, pooling: str) -> str:
     """Return the thesis' name of weights: `mask_net.blocks.0.convolution.weight` and others."""
     part, _, rest = name.partition(".")
     words = rest.split(".")
     if part == "mask_net":
         return f"mask_model.net.{_LAYERS[words[2]]}.{words[1]}.{words[3]}"
+    if part == "pooling" and words[0] == "blocks":
+        return f"classifier_model.CNN.{_LAYERS[words[2]]}.{words[1]}.{words[3]}"
+    if part == "pooling" and words[0] == "recurrent":
+        return f"classifier_model.RNN.{words[1]}"
+    if part == "pooling":
+        return f"{_LINEAR[pooling]}.{words[-1]}"
     return name
 
 
 _LAYERS = {"convolution": "convolutions", "norm": "batch_norms"}
+_LINEAR = {  # pooling → the thesis' linear layers, one for each class
+    "FC": "classifier_model.FCs",
+    "CNN_FC": "classifier_model.FC.FCs",
+    "RNN_FC": "classifier_model.ChannelWiseFC.FCs",
+}
+_LAYER_OF_CLASS = re.compile(r"(.*FCs)\.(\d+)\.(weight|bias)")

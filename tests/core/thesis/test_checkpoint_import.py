@@ -5,7 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.signal
 import torch
+import torch.nn.functional as F
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
@@ -113,6 +115,97 @@ def test_a_published_model_computes_what_it_did_there(published, tmp_path):
         middle = slice(512, sources.shape[1] - 512)
         assert separation.sources[:, middle] == pytest.approx(sources[:, middle], abs=1e-5)
         assert separation.sources[:, : sources.shape[1]] == pytest.approx(sources, abs=0.013)
+
+
+def linear_layers(name, n_inputs, n_classes=2):
+    """Return the weights of the thesis' linear layers, one for each class."""
+    layers = {}
+    for number in range(n_classes):
+        layers[f"{name}.{number}.weight"] = torch.randn(1, n_inputs) / n_inputs**0.5
+        layers[f"{name}.{number}.bias"] = torch.randn(1)
+    return layers
+
+
+def apply_linear_layers(weights, name, values):
+    """Compute the thesis' linear layers and the sigmoid: values (B, K, I) → (B, K)."""
+    outputs = [
+        F.linear(values[:, k], weights[f"{name}.{k}.weight"], weights[f"{name}.{k}.bias"])
+        for k in range(values.shape[1])
+    ]
+    return torch.cat(outputs, 1).sigmoid()
+
+
+def pool_like_the_thesis(mapping, stored, masks):
+    """Compute the tags of masks (B, K, M, T), for the weights of a mapping: (B, K)."""
+    if mapping == "ChannelWiseFC2d":
+        return apply_linear_layers(stored, "classifier_model.FCs", masks.flatten(2))
+    if mapping == "DepthWiseCNNClassifier":
+        weight, bias = (
+            stored[f"classifier_model.CNN.convolutions.0.{part}"] for part in ("weight", "bias")
+        )
+        values = F.leaky_relu(F.conv2d(masks, weight, bias, stride=3, groups=2)).flatten(2)
+        return apply_linear_layers(stored, "classifier_model.FC.FCs", values)
+    recurrent = torch.nn.GRU(64, 40, batch_first=True)
+    for name, values in recurrent.named_parameters():
+        values.data = stored[f"classifier_model.RNN.{name}"]
+    values = torch.stack([recurrent(mask.mT)[1][0] for mask in masks.transpose(0, 1)], 1)
+    return apply_linear_layers(stored, "classifier_model.ChannelWiseFC.FCs", values)
+
+
+@pytest.mark.parametrize(
+    "mapping", ["ChannelWiseFC2d", "DepthWiseCNNClassifier", "ChannelWiseRNNClassifier"]
+)
+def test_a_mapping_with_weights_gives_the_same_tags(mapping, save, tmp_path):
+    n_frames = 30
+    stored = weights()
+    if mapping == "ChannelWiseFC2d":
+        stored |= linear_layers("classifier_model.FCs", 64 * n_frames)
+    elif mapping == "DepthWiseCNNClassifier":
+        stored["classifier_model.CNN.convolutions.0.weight"] = torch.randn(2, 1, 5, 5)
+        stored["classifier_model.CNN.convolutions.0.bias"] = torch.randn(2)
+        stored |= linear_layers("classifier_model.FC.FCs", 20 * 9)
+    else:
+        for name, values in torch.nn.GRU(64, 40).state_dict().items():
+            stored[f"classifier_model.RNN.{name}"] = values
+        stored |= linear_layers("classifier_model.ChannelWiseFC.FCs", 40)
+    changes = {"classes": ["dog", "bell"], "classifier_model_type": mapping}
+    model = import_thesis_model(save(changes, model_state_dict=stored), tmp_path / "new.ckpt")
+    model = load_checkpoint(tmp_path / "new.ckpt").model.eval()
+    waveforms = 0.3 * torch.randn(3, (n_frames - 1) * 512 + 1024)
+    with torch.no_grad():
+        prediction = model(waveforms)
+        masks = prediction.masks[..., 1 : 1 + n_frames]
+        expected = pool_like_the_thesis(mapping, stored, masks)
+    assert torch.allclose(prediction.probabilities, expected, atol=1e-5)
+    assert expected.std() > 0.01
+
+
+def test_a_mapping_for_no_length_of_recordings_is_refused(save):
+    stored = weights() | linear_layers("classifier_model.FCs", 64 * 30 + 1)
+    path = save(
+        {"classes": ["dog", "bell"], "classifier_model_type": "ChannelWiseFC2d"},
+        model_state_dict=stored,
+    )
+    with pytest.raises(InputError, match="has 1921 inputs: no length of recordings gives masks"):
+        ThesisModel.open(path).convert()
+
+
+def test_fixed_pcen_is_standardised_by_the_numbers_of_the_file(save, tmp_path):
+    changes = {"classes": ["dog", "bell"], "feature_type": "pcen", "pcen_s": 0.01}
+    model = import_thesis_model(save(changes), tmp_path / "new.ckpt")
+    config = model.front_end.config
+    assert (config.pcen_s, config.pcen_direction, config.train_pcen) == (0.01, "both", False)
+    seen = []
+    model.mask_net.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    waveform = 0.3 * torch.randn(1, 16000)
+    with torch.no_grad():
+        model(waveform)
+        magnitudes = model.front_end(model.front_end.stft(waveform))[..., 1:31]
+    energies = magnitudes[0, 0].double().numpy()
+    levels = scipy.signal.filtfilt([0.01], [1, -0.99], energies, axis=-1, padtype=None)
+    features = (energies / (1e-6 + levels) ** 0.98 + 2) ** 0.5 - 2**0.5
+    expected = (features - 0.0005) / 0.0016
+    assert seen[0][0, 0].numpy() == pytest.approx(expected, rel=1e-4, abs=1e-2)
 
 
 def test_a_model_of_audioset_has_its_own_features_and_classes(save, tmp_path):
@@ -227,10 +320,14 @@ def test_nothing_in_a_file_is_executed(save, tmp_path, monkeypatch):
         ({"classifier_model_type": ""}, {}, "its configuration lacks classifier_model_type"),
         ({"data_set_type": ""}, {}, "its configuration lacks data_set_type"),
         ({"mask_activations": ""}, {}, "its configuration lacks mask_activations"),
-        ({"feature_type": "pcen"}, {}, "its features are of PCEN, whose parameters"),
-        ({"train_pcen": True}, {}, "its features are of PCEN, whose parameters"),
-        ({"rescale_classification": True}, {}, "has weights, which are not translated yet"),
-        ({"classifier_model_type": "ChannelWiseFC2d"}, {}, "has weights, which are not translated"),
+        ({"train_pcen": True}, {}, "its PCEN was learnt from magnitudes that were standardised"),
+        ({"rescale_classification": True}, {}, "rescale_classification made its probabilities"),
+        (
+            {"classifier_model_type": "AdaptiveGlobalWeightedRankPooling2d"},
+            {},
+            "AdaptiveGlobalWeightedRankPooling2d weighted by",
+        ),
+        ({"classifier_model_type": "ChannelWiseFC2d"}, {}, "no weights classifier_model.FCs.0.wei"),
         ({"n_Mel_filters": "many"}, {}, "n_Mel_filters is 'many': expected int"),
     ],
 )
