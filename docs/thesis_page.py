@@ -1,5 +1,6 @@
 """The page of the thesis' names: flags, values, what each is here, its source and its tests."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -132,16 +133,14 @@ def _flaws() -> Iterator[str]:
     yield "| flaw there | tested by |"
     yield "|---|---|"
     for flaw, address in read_flaws():
-        yield f"| {flaw} | {_addresses([address])} |"
+        breakable = re.sub(r"(/|::|_)(?=\w)", r"\1<wbr>", address)  # lines may end there
+        yield f"| {flaw} | <code>{breakable}</code> |"
     yield ""
 
 
-def _settings(setting: str, values: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the flags of a setting for each name of the thesis; None is what is not read here."""
-    return {
-        name: "refused: not read here yet" if value is None else _flags_of({setting: value})
-        for name, value in values.items()
-    }
+def _settings(setting: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the flag of a setting for each name of the thesis."""
+    return {name: _flags_of({setting: value}) for name, value in values.items()}
 
 
 def _sections(values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
