@@ -52,6 +52,7 @@ from absslab.core.separation.detection import (
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.segmentation import Segment, concatenate
 from absslab.core.separation.separator import Separator
+from absslab.core.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -333,8 +334,7 @@ def evaluation_steps(
     try:
         settings = checkpoint.made["settings"]
         data = DataConfig.from_json(settings["data"])
-        trained_thresholds = list(settings["training"]["thresholds"])
-        loss = settings["training"]["loss"]
+        training = TrainingConfig.from_json(settings["training"])
     except (KeyError, TypeError):
         raise InputError(
             "{checkpoint_path} does not say what it was trained on",
@@ -353,6 +353,7 @@ def evaluation_steps(
     )
     separator = Separator(checkpoint.model, separation)
     separator.check_method()
+    trained_thresholds = list(training.thresholds)
     thresholds_from = "training settings"
     if config.tagging_thresholds is not None:
         thresholds_from = "tagging_thresholds"
@@ -429,7 +430,7 @@ def evaluation_steps(
         at_own_rate=config.at_own_rate,
         self_check=config.self_check,
         thresholds_from=thresholds_from,
-        loss=loss,
+        loss=training.loss,
     )
 
 
