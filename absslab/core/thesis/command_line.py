@@ -14,9 +14,12 @@ from absslab.core.thesis.translation import (
     translate_separation,
     translate_training,
 )
+from absslab.core.training.settings import is_setting
 
-# Only the last version of the thesis' code had these.
+# Only the last version of the thesis' code had these, and often names them.
 _SIGNS = ("mask_model_type", "classifier_model_type")
+_SHARED = ("mode", "checkpoint_path", "use_gpu", "gpu_no")  # with commands of another spelling
+_SIGNS_OF_OTHERS = ("recipe", "model_type", "pooling", "classification_mapping")
 _OUTPUT_FOLDER = "separated_audio_folder"  # of its separation, which has no other flag of its own
 # Flags that evaluate and separate do not have here.
 _SIGNS_OF_USE = (
@@ -49,10 +52,16 @@ def is_thesis_command(arguments: Sequence[str]) -> bool:
 
     >>> is_thesis_command(["--mask_model_type", "VGGLikeMaskModel"])
     True
+    >>> is_thesis_command(["--l1_loss_lambda", "0.3"])
+    True
     >>> is_thesis_command(["--recipe", "thesis"])
     False
     """
-    return any(name in _SIGNS for name, _ in split_flags(arguments))
+    names = {name for name, _ in split_flags(arguments)}
+    if names.intersection(_SIGNS) or SHORT_FLAGS.keys() & set(arguments):
+        return True
+    alone = {name for name in FLAGS if name not in _SHARED and not is_setting(name)}
+    return bool(names & alone) and not names.intersection(_SIGNS_OF_OTHERS)
 
 
 def translate_command(arguments: Sequence[str]) -> ThesisCommand:

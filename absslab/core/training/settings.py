@@ -123,6 +123,11 @@ def canonical_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return rename_settings(_canonical_names_of_settings(), values)
 
 
+def is_setting(name: str) -> bool:
+    """Tell whether a config has a setting of this name, or had one."""
+    return name in _canonical_names_of_settings()
+
+
 def canonical_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Replace aliases of settings and of their values by the current names.
 

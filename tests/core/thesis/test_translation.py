@@ -281,7 +281,20 @@ def test_commands_of_today_are_left_alone():
     today = ["--recipe", "thesis", "--data_set_type", "mixture_folder", "--seed", "3"]
     assert not is_thesis_command(today)
     assert not is_thesis_command(["--data_set_type=DCASE2013RemixedDataSet"])
-    assert is_thesis_command(["-c", "GlobalMaxPooling2d"])
+    assert not is_thesis_command(["--model_type", "VGG_like_CNN", "--use_gpu", "yes"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-c GlobalMaxPooling2d",
+        "-d ICASSP2018JointSeparationClassificationDataSet --n_epochs 1",
+        "--l1_loss_lambda 0.3",
+        "--STFT_frame_width_ms=32 --seed 3",
+    ],
+)
+def test_any_name_that_the_thesis_alone_had_makes_a_command_one_of_its(line):
+    assert is_thesis_command(line.split())
 
 
 @pytest.mark.reference_flaw(
