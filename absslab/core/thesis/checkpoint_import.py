@@ -19,7 +19,7 @@ from absslab.core.model.convolution_blocks import size_after
 from absslab.core.model.pooling import find_pooling
 from absslab.core.model.separation_model import SeparationModel, build_mask_net, build_model
 from absslab.core.thesis.flags import FLAGS
-from absslab.core.thesis.translation import translate_model
+from absslab.core.thesis.translation import TUT, translate_model
 from absslab.core.training.settings import Settings
 
 # Everything besides tensors and plain data that its files hold: NumPy's scalars.
@@ -187,6 +187,8 @@ class ThesisModel:
             is_part = name.startswith(("mask_", "class_")) and name != "class_categories"
             if name in _OF_MODEL or (is_part and name in FLAGS):
                 given[name] = self._to_type_of(name, value)
+        if given["data_set_type"] == TUT:  # its features were these, whatever was asked for
+            given["feature_type"] = "log-mel"
         return given
 
     def _to_type_of(self, name: str, value: Any) -> Any:

@@ -20,12 +20,12 @@ MAPPINGS = {  # classifier_model_type → pooling
     "DepthWiseCNNClassifier": "CNN_FC",
     "ChannelWiseRNNClassifier": "RNN_FC",
 }
-_TUT = "ICASSP2018JointSeparationClassificationDataSet"
+TUT = "ICASSP2018JointSeparationClassificationDataSet"
 _AUDIOSET = "AudiosetSegments"
 _AUDIOSET_FILES = "AudiosetSegmentsOnDisk"
 DATA_SETS = {  # data_set_type → layout
     "DCASE2013RemixedDataSet": "mixture_folder",
-    _TUT: "TUT_rare_2017",
+    TUT: "TUT_rare_2017",
     _AUDIOSET: "weakly_labelled_folder",
     _AUDIOSET_FILES: "weakly_labelled_folder",
 }
@@ -123,7 +123,7 @@ def translate_model(given: Mapping[str, Any]) -> Translation:
             for others.
 
     Raises:
-        InputError: a setting does not exist, is not possible here yet, or does not fit others.
+        InputError: a setting does not exist, is not possible here, or does not fit others.
     """
     for name in given:
         if name not in FLAGS:
@@ -249,13 +249,13 @@ def _translate_features(translation: Translation) -> None:
     settings["borders"] = "valid"
     kind = translation.value("feature_type")
     features = look_up("feature type of the thesis", kind, FEATURES)
-    if translation.value("data_set_type") == _TUT:
+    if _find_layout(translation) == DATA_SETS[TUT]:
         if kind != "log-mel":
             translation.notes.append(
-                f"feature_type {kind} had no effect with {_TUT}, whose features were always the "
-                "logarithm of mel magnitudes + 1e-8"
+                f"feature_type {kind} had no effect with {TUT}, whose features were always the "
+                "logarithm of mel magnitudes + 1e-8; here it has"
             )
-        features = TUT_FEATURES
+        features = TUT_FEATURES if kind == "log-mel" else features
     settings |= features
     settings |= look_up("scaling type of the thesis", translation.value("scaling_type"), SCALINGS)
     if kind == "log-mel" and features is not TUT_FEATURES:
@@ -411,7 +411,9 @@ def _find_layout(translation: Translation) -> str:
     Raises:
         InputError: there is no such data set.
     """
-    name = translation.value("data_set_type")
+    name: str = translation.value("data_set_type")
+    if name in DATA_SETS.values():  # under the name that it has here
+        return name
     layout: str = look_up("data set of the thesis", name, DATA_SETS)
     return layout
 
@@ -419,7 +421,7 @@ def _find_layout(translation: Translation) -> str:
 def _translate_data(translation: Translation) -> None:
     settings = translation.settings
     name = translation.value("data_set_type")
-    settings["data_set_type"] = _find_layout(translation)
+    layout = settings["data_set_type"] = _find_layout(translation)
     if name in (_AUDIOSET, _AUDIOSET_FILES):
         translation.notes.append(
             f"data_set_type {name} is read from the folder that absslab convert-segments makes "
@@ -427,7 +429,7 @@ def _translate_data(translation: Translation) -> None:
         )
     _translate_groups(translation)
     for place in ("audio_folder", "yaml_file"):
-        if translation.value(place) and name == _TUT:
+        if translation.value(place) and layout == DATA_SETS[TUT]:
             settings[place] = translation.value(place)
         elif translation.value(place):
             translation.notes.append(f"{place} has no effect with data_set_type {name}")

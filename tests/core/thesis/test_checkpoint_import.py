@@ -190,6 +190,16 @@ def test_a_mapping_for_no_length_of_recordings_is_refused(save):
         ThesisModel.open(path).convert()
 
 
+def test_features_of_tut_rare_were_the_same_whatever_was_asked_for(save, tmp_path):
+    changes = {
+        "classes": ["dog", "bell"],
+        "data_set_type": "ICASSP2018JointSeparationClassificationDataSet",
+        "feature_type": "pcen",
+    }
+    config = import_thesis_model(save(changes), tmp_path / "new.ckpt").front_end.config
+    assert (config.feature_type, config.log_offset) == ("log_mel", 1e-8)
+
+
 def test_fixed_pcen_is_standardised_by_the_numbers_of_the_file(save, tmp_path):
     changes = {"classes": ["dog", "bell"], "feature_type": "pcen", "pcen_s": 0.01}
     model = import_thesis_model(save(changes), tmp_path / "new.ckpt")

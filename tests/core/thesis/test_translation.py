@@ -340,11 +340,14 @@ def test_milestones_are_whole_numbers(milestone, capsys):
 
 
 @pytest.mark.reference_flaw("--feature_type had no effect with TUT Rare 2017, and nothing said so")
-def test_features_that_a_data_set_never_had_are_only_noted():
-    given = {"data_set_type": TUT, "feature_type": "pcen", "pcen_s": 0.01, "train_pcen_s": [0.1]}
+@pytest.mark.parametrize("name", [TUT, "TUT_rare_2017"])
+def test_features_that_a_data_set_never_had_are_computed_and_noted(name):
+    given = {"data_set_type": name, "feature_type": "pcen", "pcen_s": 0.01}
     translation = translate_model(given)
-    assert translation.settings["feature_type"] == "log_mel"
+    assert (translation.settings["feature_type"], translation.settings["pcen_s"]) == ("pcen", 0.01)
     assert any("feature_type pcen had no effect" in note for note in translation.notes)
+    settings = translate_model({"data_set_type": name}).settings
+    assert (settings["feature_type"], settings["log_offset"]) == ("log_mel", 1e-8)
 
 
 def test_what_stands_for_no_schedule_and_no_metric_is_understood():
