@@ -87,7 +87,8 @@ def _announce(events: Iterable[TrainingEvent], settings: Settings) -> Iterator[T
             )
             n_steps = settings.training.n_steps
             if n_steps is not None:
-                print(f"{n_steps} steps, in {event.n_epochs} epochs", flush=True)
+                epochs = "epoch" if event.n_epochs == 1 else "epochs"
+                print(f"{n_steps} steps, in {event.n_epochs} {epochs}", flush=True)
             elif event.n_epochs > settings.training.n_epochs:
                 print(
                     f"{event.n_epochs} epochs, so that there are "

@@ -33,6 +33,7 @@ def write(tmp_path):
     return write_fold
 
 
+@pytest.mark.reference_flaw("the summary of folds could not run")
 def test_mean_and_deviation_are_those_by_hand(write):
     paths = [write(number, auc) for number, auc in ((1, 0.7), (2, 0.8), (3, 0.9))]
     average = average_folds(paths)

@@ -68,6 +68,7 @@ def test_all_kinds_of_features_that_can_be_turned_back_are_tested():
     assert set(COMPRESSIONS) - set(DECOMPRESSIONS) == {"pcen"}
 
 
+@pytest.mark.reference_flaw("in_log gave no sources for ln(x + 1e-15)")
 @every_type
 @pytest.mark.parametrize("mel_area", ["mean", "slaney"])
 @pytest.mark.parametrize("normalisation", ["band", "scalar", "min_max"])
