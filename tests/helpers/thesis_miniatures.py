@@ -119,9 +119,11 @@ def make_segments(folder, *, splits=None, n_samples=1024 * 8):
         magnitudes, phases = [], []
         for name in names:
             sounds[name] = make_sound(len(sounds), n_samples)
-            magnitude, phase = spectra_of(sounds[name], 1024, 1024, 512, "hamming")
-            magnitudes.append(magnitude.astype(np.float32))
-            phases.append(phase.astype(np.complex64))
+            _, _, spectra = scipy.signal.stft(  # divides by the sum of the window
+                sounds[name], RATE, "hamming", 1024, 512, boundary=None, padded=False
+            )
+            magnitudes.append(np.abs(spectra).astype(np.float32))
+            phases.append((spectra / (np.abs(spectra) + 1e-15)).astype(np.complex64))
         labels = [np.roll([1, 0, 0], number) for number in range(len(names))]
         with h5py.File(folder / f"{part}_data.hdf5", "w") as file:
             file["stft_magnitudes"] = np.array(magnitudes)

@@ -93,7 +93,7 @@ def convert_segments(
     check_class_names(classes, opened.path)
     if len(set(classes)) < len(classes):
         raise InputError("{path} has a class twice: expected different names", path=opened.path)
-    inverse = _InverseSTFT.of(_choose_settings(config, opened))
+    inverse = _InverseSTFT.of(_choose_settings(config, opened), is_scaled=opened.is_packed)
     unfinished = temporary_sibling(output)
     unfinished.mkdir(parents=True)
     try:
@@ -165,14 +165,22 @@ class _InverseSTFT:
         window: (W,).
         hop: samples.
         sampling_rate: Hz.
+        scale: number by which spectra were divided.
     """
 
     window: np.ndarray
     hop: int
     sampling_rate: int
+    scale: float
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "_InverseSTFT":
+    def of(cls, settings: Mapping[str, Any], *, is_scaled: bool) -> "_InverseSTFT":
+        """Make the inverse of the STFT that settings describe.
+
+        Args:
+            settings: sampling rate, window and hop.
+            is_scaled: spectra were divided by the sum of the window, as SciPy's are.
+        """
         rate = check_rate(settings["sampling_rate"])
         n_window = round(settings["window_length"] * rate)
         hop = round(settings["hop_length"] * rate)
@@ -181,7 +189,8 @@ class _InverseSTFT:
                 f"the window has {n_window} samples and the hop {hop}: expected a hop of at least "
                 "1 sample that is no longer than the window"
             )
-        return cls(WINDOWS[settings["window"]](n_window).double().numpy(), hop, rate)
+        window = WINDOWS[settings["window"]](n_window).double().numpy()
+        return cls(window, hop, rate, float(window.sum()) if is_scaled else 1.0)
 
     def __call__(self, spectrum: np.ndarray) -> np.ndarray:
         """Return the waveform whose frames are nearest to those of a spectrum.
@@ -202,7 +211,7 @@ class _InverseSTFT:
                 f"a spectrum has {n_bins} bins, too few for a window of {n_window} samples: pass "
                 "the --sampling_rate and --window_length that it was computed with"
             )
-        frames = np.fft.irfft(spectrum.T)  # (T, 2 (F − 1))
+        frames = self.scale * np.fft.irfft(spectrum.T)  # (T, 2 (F − 1))
         # Shorter windows stand at the beginning of a frame, or in its middle.
         middle = (frames.shape[1] - n_window) // 2
         parts = [frames[:, start : start + n_window] for start in (0, middle)]
