@@ -225,6 +225,8 @@ def _find_split_folders(folder: Path) -> dict[str, str]:
     hint = ""
     if tables:
         hint = f"; since it has {tables[0]}, add --data_set_type weakly_labelled_folder"
+    elif (folder / "training.h5").is_file():
+        hint = f"; since it has training.h5, add --data_set_type {TUT_RARE}"
     elif others := sorted(path.name for path in folder.glob("*.[ct]sv")):
         table = escape_braces(others[0])
         hint = f"; it has {table}; if it is a table of labels, pass it as --labels"

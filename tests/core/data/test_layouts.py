@@ -78,6 +78,12 @@ def test_an_unfinished_folder_of_mixtures_is_refused(mixtures, tmp_path):
     assert "not finished" in refusal_of(DataConfig(data_folder=str(tmp_path)))
 
 
+def test_a_folder_of_tut_rare_is_known_by_its_files(tmp_path):
+    (tmp_path / "training.h5").touch()
+    refusal = refusal_of(DataConfig(data_folder=str(tmp_path)))
+    assert "it has training.h5, add --data_set_type TUT_rare_2017" in refusal
+
+
 def test_a_folder_that_is_none_of_mixtures_is_refused(tmp_path):
     config = DataConfig(data_folder=str(tmp_path))
     assert "neither train/ nor training/" in refusal_of(config)
