@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from absslab.cli.parser import Parser
@@ -11,6 +12,7 @@ from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import run_with_progress
+from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.checkpoint_split import list_checkpoint_split
 from absslab.core.separation.detection import DetectionConfig
@@ -57,7 +59,13 @@ def run(arguments: Sequence[str]) -> LeftOut:
     check_remix(config.keep, gains, separator.classes)
     detection = from_flags(DetectionConfig, given)
     left_out = LeftOut("separate", on_error=config.on_error, folder=config.output_folder)
-    inputs = config.input or _list_split(config, checkpoint.made, left_out)
+    recordings = [] if config.input else _list_split(config, checkpoint.made, left_out)
+    inputs = config.input or [recording.path for recording in recordings]
+    channels = {
+        Path(recording.path): list(recording.channels.values())
+        for recording in recordings
+        if recording.channels
+    }
     files = find_inputs(inputs, config.output_folder, left_out)[: config.n_recordings]
     if not config.input:
         part = f"the {config.split or _DEFAULT_SPLIT} split of the model's data"
@@ -73,6 +81,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
         keep=config.keep,
         gains=gains,
         detection=detection,
+        channels=channels,
     )
     with closing(separations):  # what was left out is also written if the work is interrupted
         for path, steps in separations:
@@ -83,13 +92,12 @@ def run(arguments: Sequence[str]) -> LeftOut:
 
 def _list_split(
     config: SeparatedFolderConfig, made: Mapping[str, Any], left_out: LeftOut
-) -> list[str]:
+) -> list[LabelledRecording]:
     """List the recordings of a split of the data that the model was trained on."""
-    files = list_checkpoint_split(
+    return list_checkpoint_split(
         made,
         config.split or _DEFAULT_SPLIT,
         checkpoint_path=config.checkpoint_path,
         data_folder=config.data_folder,
         left_out=left_out,
     )
-    return [str(path) for path in files]

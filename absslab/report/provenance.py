@@ -89,7 +89,7 @@ def read_labelled_recordings(settings: Settings, data_folder: str) -> LabelledFo
     """
     if not Path(data_folder).is_dir():
         raise InputError("{folder}, the data of the run, is gone", folder=data_folder)
-    config = dataclasses.replace(settings.data, data_folder=data_folder)
+    config = settings.data.move(data_folder)
     return find_layout(config.data_set_type)(config, Path(data_folder))
 
 

@@ -154,6 +154,15 @@ class DataConfig(Config):
         if len(words) == 1 and words[0] in UNGROUPED:
             object.__setattr__(self, "class_categories", None)
 
+    def move(self, folder: str | None) -> "DataConfig":
+        """Return the config of the same data in another folder; none or empty: they were not moved.
+
+        What belongs to the data, and lay elsewhere, is then found beside them.
+        """
+        if not folder or Path(folder).resolve() == Path(self.data_folder).resolve():
+            return self
+        return replace(self, data_folder=folder, audio_folder=None, yaml_file=None)
+
 
 Layout = Callable[[DataConfig, Path], LabelledFolder]
 

@@ -341,11 +341,9 @@ def evaluation_steps(
             checkpoint_path=config.checkpoint_path,
         ) from None
     trained_on = data
-    if config.data_folder:  # what belongs to it is found beside it
-        data = replace(data, audio_folder=None, yaml_file=None)
+    data = data.move(config.data_folder)
     data = replace(
         data,
-        data_folder=config.data_folder or data.data_folder,
         labels=_choose_labels(config, data),
         class_columns=data.class_columns if config.class_columns is None else config.class_columns,
         data_set_type=config.data_set_type or data.data_set_type,

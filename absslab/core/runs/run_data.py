@@ -1,7 +1,6 @@
 """Find the recordings of a run, of each split."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,7 @@ def run_recordings(
             "{folder}/config.json does not say which data the run was trained on",
             folder=reader.folder,
         )
-    config = DataConfig.from_json(values)
-    config = replace(config, data_folder=data_folder or config.data_folder)
+    config = DataConfig.from_json(values).move(data_folder)
     folder = Path(config.data_folder)
     if not config.data_folder or not folder.is_dir():
         raise InputError(

@@ -1,13 +1,13 @@
 """List the recordings of a split of the data that a model was trained on."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.data.audio_data_set import read_split
+from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.data.layouts import DataConfig
 
 _OTHERWISE = "pass --data_folder, or the sound files to separate after --input"
@@ -20,7 +20,7 @@ def list_checkpoint_split(
     checkpoint_path: str | Path,
     data_folder: str = "",
     left_out: LeftOut | None = None,
-) -> list[Path]:
+) -> list[LabelledRecording]:
     """List the recordings of a split, in the order of their labels.
 
     Args:
@@ -55,5 +55,5 @@ def list_checkpoint_split(
             folder=folder,
             checkpoint_path=checkpoint_path,
         )
-    labelled = read_split(replace(data, data_folder=folder), split, left_out=left_out)
-    return [Path(recording.path) for recording in labelled.recordings]
+    labelled = read_split(data.move(folder), split, left_out=left_out)
+    return list(labelled.recordings)

@@ -37,6 +37,7 @@ from absslab.core.data.class_names import file_stem
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import write_events
+from absslab.core.data.true_sources import check_channel
 from absslab.core.separation.detection import ActivityCurves, DetectionConfig, find_events
 from absslab.core.separation.segmentation import Segment
 from absslab.core.separation.separator import Separator
@@ -200,6 +201,7 @@ def separate_files(
     keep: Sequence[str] = (),
     gains: Mapping[str, float] | None = None,
     detection: DetectionConfig = DetectionConfig(),
+    channels: Mapping[Path, Sequence[int]] | None = None,
 ) -> Generator[tuple[Path, Steps[bool]], None, None]:
     """Separate files one after the other, and go on after those that can't be used.
 
@@ -211,6 +213,7 @@ def separate_files(
         keep: see `separate_file`.
         gains: see `separate_file`.
         detection: settings for finding events.
+        channels: of files that are the sum of some of their channels.
 
     Yields:
         each file with its steps, to be run before the next; they return whether its folder is
@@ -226,7 +229,13 @@ def separate_files(
     def steps_of(path: Path) -> Steps[bool]:
         with left_out.file(path):
             yield from separate_file(
-                separator, path, output_folder, keep=keep, gains=gains, detection=detection
+                separator,
+                path,
+                output_folder,
+                keep=keep,
+                gains=gains,
+                detection=detection,
+                channels=(channels or {}).get(path),
             )
             return True
         left_out.stop_if_any()
@@ -262,6 +271,7 @@ def separate_file(
     keep: Sequence[str] = (),
     gains: Mapping[str, float] | None = None,
     detection: DetectionConfig = DetectionConfig(),
+    channels: Sequence[int] | None = None,
 ) -> Steps[None]:
     """Separate a file of any length, rate and channel count; memory hardly grows with its length.
 
@@ -275,6 +285,7 @@ def separate_file(
             sounds without a gain have 0 dB. The file holds floats, since the sum may exceed full
             scale.
         detection: settings for finding events.
+        channels: those whose sum is the recording; None: all are separated, each alone.
 
     Yields:
         how many samples are done.
@@ -290,8 +301,11 @@ def separate_file(
     check_remix(keep, gains, separator.classes)
     remix_gains = gains_that_keep(keep, separator.classes) if keep else gains
     info = sound_files.check(path, may_be_silent=True)
+    for channel in channels or ():
+        check_channel(path, channel, info.n_channels)
     _check_replaceable(folder, path)
-    subtype = sound_files.derived_subtype(info.subtype)
+    # a sum of channels may exceed full scale
+    subtype = "FLOAT" if channels else sound_files.derived_subtype(info.subtype)
     subtypes = dict.fromkeys([*separator.classes, "residual"], subtype)
     if remix_gains:
         subtypes["remix"] = "FLOAT" if gains else subtype
@@ -308,13 +322,15 @@ def separate_file(
                 sound_files.WavWriter.open(
                     unfinished / f"{file_stem(name)}.wav",
                     info.sampling_rate,
-                    info.n_channels,
+                    1 if channels else info.n_channels,
                     info.n_samples,
                     kind,
                 )
             )
         done = 0
         blocks = sound_files.read_blocks(path)
+        if channels:
+            blocks = (block[list(channels)].sum(0, keepdims=True) for block in blocks)
         for part in separator.stream(blocks, info.sampling_rate, info.n_samples):
             outputs = _round_outputs(part, subtype)
             if remix_gains:

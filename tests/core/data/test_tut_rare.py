@@ -292,6 +292,35 @@ def test_its_channels_are_not_separated_as_a_stereo_recording(model, capsys):
     assert "leave out at_own_rate" in capsys.readouterr().err
 
 
+def test_a_split_is_separated_as_the_sum_of_its_channels(folder, model, tmp_path):
+    given = ["separate", "--checkpoint_path", str(model), "--n_recordings", "2"]
+    assert main([*given, "--output_folder", str(tmp_path)]) == 0
+    separator = Separator.from_checkpoint(str(model))
+    recordings = [item for item in read(folder).recordings if item.split == "test"][:2]
+    for recording in recordings:
+        written = tmp_path / Path(recording.path).stem
+        expected = separator.separate(load_recording(recording, RATE), RATE)
+        total = 0
+        for name, source in zip(separator.classes, expected.sources, strict=True):
+            name = "%62ackground" if name == "background" else name
+            samples, rate = soundfile.read(written / f"{name}.wav", dtype="float32")
+            assert rate == RATE
+            np.testing.assert_allclose(samples, source, atol=1e-6)
+            total = total + samples
+        residual, _ = soundfile.read(written / "residual.wav", dtype="float32")
+        np.testing.assert_allclose(total + residual, load_recording(recording, RATE), atol=1e-6)
+
+
+def test_moved_data_are_found_with_all_their_parts(own, model, tmp_path, capsys):
+    config = config_of("elsewhere", audio_folder="there", yaml_file="list.csv")
+    assert config.move("") == config.move("elsewhere") == config
+    assert config.move(str(own)) == config_of(own)
+    moved = ["--data_folder", str(own / "packed_features" / "logmel"), "--n_recordings", "1"]
+    given = ["--checkpoint_path", str(model), *moved]
+    assert main(["separate", *given, "--output_folder", str(tmp_path / "out")]) == 0
+    assert str(own) in capsys.readouterr().out
+
+
 def test_the_tracks_that_are_heard_add_up_to_the_sum_of_the_channels(folder, model):
     recording = next(item for item in read(folder).recordings if item.split == "test")
     excerpt = Excerpt.of(recording.path, 0.05, 0.2, channels=recording.channels)
