@@ -146,6 +146,7 @@ def _check_data(run: SweepRun, grid: Path) -> None:
         )
     if not Path(folder).is_dir():
         raise InputError(
-            "data_folder {folder} is not a directory: expected recordings with weak labels",
+            "data_folder {folder} is not a directory: pass --data_folder, a folder of recordings "
+            "with weak labels",
             folder=folder,
         )
