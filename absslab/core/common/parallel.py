@@ -4,6 +4,7 @@ import concurrent.futures
 import ctypes
 import multiprocessing
 import os
+import queue
 import sys
 import threading
 import types
@@ -48,9 +49,13 @@ def map_in_processes(
         return
     try:
         with defer_interrupts(), hide_main_module():
-            futures = [pool.submit(function, job) for job in jobs]
-        for future in concurrent.futures.as_completed(futures):
-            yield future.result()
+            # as_completed would hold the locks of all futures for a moment; Ctrl-C in this moment
+            # would leave them locked, and the pool would wait for them for ever
+            ready: queue.SimpleQueue[concurrent.futures.Future[Result]] = queue.SimpleQueue()
+            for job in jobs:
+                pool.submit(function, job).add_done_callback(ready.put)
+        for _ in jobs:
+            yield ready.get().result()
     except BrokenProcessPool:
         raise WorkError(
             f"one of {n_workers} processes was ended from outside, perhaps because the memory was "
