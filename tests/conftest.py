@@ -158,20 +158,30 @@ def background_mixtures(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def background_checkpoint(background_mixtures, small_model, tmp_path_factory) -> Path:
+def train_with_sources(small_model, tmp_path_factory) -> Callable[..., Path]:
+    """A function that trains a model with true sources, for one epoch, and returns its path."""
+
+    def train(**data: str) -> Path:
+        save_path = tmp_path_factory.mktemp("runs") / "model.ckpt"
+        flags = small_model | {
+            **data,
+            "supervision": "sources",
+            "share_weight": 1.0,
+            "masks": "competing",
+            "save_path": str(save_path),
+            "n_epochs": 1,
+        }
+        with collect_notices():
+            run_to_end(Experiment(Settings.from_flags(flags)).run())
+        return save_path
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def background_checkpoint(background_mixtures, train_with_sources) -> Path:
     """A model of these classes, trained with their true sources."""
-    save_path = tmp_path_factory.mktemp("runs") / "model.ckpt"
-    flags = small_model | {
-        "data_folder": str(background_mixtures),
-        "supervision": "sources",
-        "share_weight": 1.0,
-        "masks": "competing",
-        "save_path": str(save_path),
-        "n_epochs": 1,
-    }
-    with collect_notices():
-        run_to_end(Experiment(Settings.from_flags(flags)).run())
-    return save_path
+    return train_with_sources(data_folder=str(background_mixtures))
 
 
 @pytest.fixture

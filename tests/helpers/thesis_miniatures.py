@@ -161,3 +161,12 @@ def make_single_segments(folder, *, start=0):
     metadata = {"classes": SEGMENT_CLASSES, "mean_std": [[0.0], [1.0]]}
     (folder / "metadata.json").write_text(json.dumps(metadata))
     return sounds
+
+
+def change_arrays(path, **arrays):
+    """Replace arrays of an HDF5 file; None removes one."""
+    with h5py.File(path, "r+") as file:
+        for name, values in arrays.items():
+            del file[name]
+            if values is not None:
+                file[name] = values

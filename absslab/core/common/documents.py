@@ -8,10 +8,12 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from absslab.core.common.config import suggest_nearest
 from absslab.core.common.errors import InputError, describe_value
+from absslab.core.common.files import check_version, read_json
 
 Document = TypeVar("Document")
 
@@ -86,6 +88,32 @@ class SavedDocument:
         """
         fields = {name: value for name, value in content.items() if name not in _HEAD}
         return document_from_json(cls, fields)
+
+    @classmethod
+    def read(
+        cls, path: str | Path, command: str, *, otherwise: Mapping[str, object] | None = None
+    ) -> Self:
+        """Read the file of a document.
+
+        Args:
+            path: the file.
+            command: the command that writes such files, for messages.
+            otherwise: format and version of a file that says none.
+
+        Raises:
+            InputError: it is missing or damaged, the command has not written it, or a newer
+                version has.
+        """
+        content = read_json(path)
+        if isinstance(content, dict):
+            content = {**(otherwise or {}), **content}
+        if not isinstance(content, dict) or content.get("format") != cls.FORMAT:
+            raise InputError(f"{{path}} was not written by {command}", path=path)
+        check_version(content, path, newest=cls.VERSION)
+        try:
+            return cls.from_json(content)
+        except InputError as error:
+            raise error.wrap("{path} is damaged: {error}", path=path) from None
 
 
 @cache

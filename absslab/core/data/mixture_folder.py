@@ -27,7 +27,7 @@ from typing import Any
 from absslab.core.audio import formats
 from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_version, list_folder, read_json
+from absslab.core.common.files import list_folder
 from absslab.core.common.tables import read_table
 from absslab.core.data.class_names import BACKGROUND_STEM, class_of_stem
 from absslab.core.data.mixing import MixtureSpec
@@ -100,15 +100,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     Raises:
         InputError: it is missing or damaged, was not written by ABSSLab, or has a newer version.
     """
-    path = Path(folder) / "manifest.json"
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != Manifest.FORMAT:
-        raise InputError("{path} was not written by absslab mix", path=path)
-    check_version(content, path, newest=Manifest.VERSION)
-    try:
-        return Manifest.from_json(content)
-    except InputError as error:
-        raise error.wrap("{path} is damaged: {error}", path=path) from None
+    return Manifest.read(Path(folder) / "manifest.json", "absslab mix")
 
 
 def read_specs(folder: str | Path, split: str) -> list[MixtureSpec]:

@@ -14,7 +14,7 @@ import pandas as pd
 from absslab.core.common.config import Config, option
 from absslab.core.common.documents import SavedDocument
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.files import check_version, read_json, stems_if_distinct
+from absslab.core.common.files import stems_if_distinct
 from absslab.core.evaluation.score_files import read_scores
 from absslab.core.evaluation.score_table import (
     CONFIDENCE,
@@ -107,16 +107,9 @@ def read_comparison(path: str | Path) -> Comparison:
     Raises:
         InputError: it is missing or damaged, holds something else, or has a newer version.
     """
-    content = read_json(path)
     # Version 0.1.0 wrote neither format nor version.
-    expected = Comparison.FORMAT
-    if not isinstance(content, dict) or content.get("format", expected) != expected:
-        raise InputError("{path} was not written by absslab compare", path=path)
-    check_version({"version": 1, **content}, path, newest=Comparison.VERSION)
-    try:
-        return Comparison.from_json(content)
-    except InputError as error:
-        raise error.wrap("{path} is damaged: {error}", path=path) from None
+    head = {"format": Comparison.FORMAT, "version": 1}
+    return Comparison.read(path, "absslab compare", otherwise=head)
 
 
 def compare(

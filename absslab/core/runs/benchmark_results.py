@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from absslab.core.common.documents import SavedDocument
-from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_version, read_json, write_json
+from absslab.core.common.files import write_json
 from absslab.core.runs.result_tables import (
     COLUMNS,
     SHARE_OF_SOURCES,
@@ -141,12 +140,4 @@ def read_results(folder: str | Path) -> BenchmarkResults:
     Raises:
         InputError: there are none, they are damaged, or a newer version has written them.
     """
-    path = Path(folder) / "results.json"
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != BenchmarkResults.FORMAT:
-        raise InputError("{path} was not written by absslab benchmark", path=path)
-    check_version(content, path, newest=BenchmarkResults.VERSION)
-    try:
-        return BenchmarkResults.from_json(content)
-    except InputError as error:
-        raise error.wrap("{path} is damaged: {error}", path=path) from None
+    return BenchmarkResults.read(Path(folder) / "results.json", "absslab benchmark")

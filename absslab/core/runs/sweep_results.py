@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from absslab.core.common.documents import SavedDocument
-from absslab.core.common.errors import InputError
-from absslab.core.common.files import check_version, read_json, write_json
+from absslab.core.common.files import write_json
 from absslab.core.evaluation.score_text import SCORE_COLUMNS
 from absslab.core.runs.result_tables import (
     COLUMNS,
@@ -200,12 +199,4 @@ def read_sweep_results(folder: str | Path, split: str = "test") -> SweepResults:
     Raises:
         InputError: there are none, they are damaged, or a newer version has written them.
     """
-    path = results_path(folder, split)
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != SweepResults.FORMAT:
-        raise InputError("{path} was not written by absslab sweep", path=path)
-    check_version(content, path, newest=SweepResults.VERSION)
-    try:
-        return SweepResults.from_json(content)
-    except InputError as error:
-        raise error.wrap("{path} is damaged: {error}", path=path) from None
+    return SweepResults.read(results_path(folder, split), "absslab sweep")

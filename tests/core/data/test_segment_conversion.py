@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import soundfile
 from thesis_miniatures import (
     RATE,
     SEGMENT_CLASSES,
+    change_arrays,
     make_segments,
     make_single_segments,
     segment_names,
@@ -124,14 +124,6 @@ def test_names_of_segments_that_are_alike_get_files_of_their_own(tmp_path):
     ]
 
 
-def change(path, **arrays):
-    with h5py.File(path, "r+") as file:
-        for name, values in arrays.items():
-            del file[name]
-            if values is not None:
-                file[name] = values
-
-
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -146,14 +138,15 @@ def change(path, **arrays):
 )
 def test_arrays_that_do_not_fit_are_refused_and_nothing_is_written(tmp_path, arrays, message):
     make_segments(tmp_path / "segments")
-    change(tmp_path / "segments" / "test_data.hdf5", **arrays)  # after the others are written
+    # test_data.hdf5 is read last, after the others are written
+    change_arrays(tmp_path / "segments" / "test_data.hdf5", **arrays)
     assert message in refusal_of(tmp_path / "segments")
 
 
 def test_single_files_that_do_not_fit_are_refused_and_nothing_is_written(tmp_path):
     make_single_segments(tmp_path / "segments")
     path = next((tmp_path / "segments").glob("V_*"))
-    change(path, labels=np.zeros((2, 50)))
+    change_arrays(path, labels=np.zeros((2, 50)))
     assert "labels has the shape (2, 50)" in refusal_of(tmp_path / "segments")
     path.write_bytes(path.read_bytes()[:500])
     assert "can't be read as HDF5" in refusal_of(tmp_path / "segments")

@@ -4,12 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import soundfile
 import yaml
-from thesis_miniatures import CLASSES, EVENTS, RATE, make_tut_rare
+from thesis_miniatures import CLASSES, EVENTS, RATE, change_arrays, make_tut_rare
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
@@ -22,8 +21,6 @@ from absslab.core.data.true_sources import load_recording
 from absslab.core.evaluation.reference_sounds import load_references
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separator import Separator
-from absslab.core.training.experiment import Experiment
-from absslab.core.training.settings import Settings
 from absslab.widgets.listening.live_separation import Excerpt, LiveSeparation
 
 
@@ -203,15 +200,6 @@ def test_a_list_of_another_mixing_is_refused(own):
     assert "labels 0000.mix_0db.wav with babycry, background" in refusal_of(own)
 
 
-def change(path, **arrays):
-    """Replace arrays of an HDF5 file; None removes one."""
-    with h5py.File(path, "r+") as file:
-        for name, values in arrays.items():
-            del file[name]
-            if values is not None:
-                file[name] = values
-
-
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -227,7 +215,7 @@ def change(path, **arrays):
     ],
 )
 def test_packed_features_of_another_layout_are_refused(own, arrays, message):
-    change(own / "packed_features" / "logmel" / "training.h5", **arrays)
+    change_arrays(own / "packed_features" / "logmel" / "training.h5", **arrays)
     if "class 'babycry'" in message:  # no mixture at all in training: there are those of the test
         assert {item.split for item in read(own).recordings} == {"test"}
     else:
@@ -261,21 +249,11 @@ def test_a_mixture_in_one_channel_is_refused(own):
 
 
 @pytest.fixture(scope="module")
-def model(folder, tmp_path_factory, small_model):
-    """A model that was trained with the true sources, for one epoch."""
-    save_path = tmp_path_factory.mktemp("runs") / "model.ckpt"
-    flags = small_model | {
-        "data_set_type": "ICASSP2018JointSeparationClassificationDataSet",
-        "data_folder": str(folder / "packed_features" / "logmel"),
-        "supervision": "sources",
-        "share_weight": 1.0,
-        "masks": "competing",
-        "save_path": str(save_path),
-        "n_epochs": 1,
-    }
-    with collect_notices():
-        run_to_end(Experiment(Settings.from_flags(flags)).run())
-    return save_path
+def model(folder, train_with_sources):
+    return train_with_sources(
+        data_set_type="ICASSP2018JointSeparationClassificationDataSet",
+        data_folder=str(folder / "packed_features" / "logmel"),
+    )
 
 
 def test_it_is_trained_and_its_sources_scored(model, tmp_path):
