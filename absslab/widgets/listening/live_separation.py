@@ -171,7 +171,8 @@ class LiveSeparation:
         references = _read_references(
             excerpt, sampling_rate=sampling_rate, n_channels=len(waveform)
         )
-        return cls(excerpt, resynthesis, references)
+        groups = join_groups(references, separator.classes, n_samples=waveform.shape[1])
+        return cls(excerpt, resynthesis, groups)
 
     def separate(
         self, config: SeparationConfig, detection: DetectionConfig = DetectionConfig()
@@ -329,6 +330,31 @@ def _read_references(excerpt: Excerpt, *, sampling_rate: int, n_channels: int) -
             )
         references.append(Track(name, sound, kind))
     return references
+
+
+def join_groups(
+    references: Sequence[Track], classes: Sequence[str], *, n_samples: int
+) -> list[Track]:
+    """Return references in which those of a group of classes are one, the sum of its members.
+
+    Args:
+        references: true sources and the background, of one sampling rate.
+        classes: of a model; the name of a group is that of its members, joined by dots.
+        n_samples: length of the references.
+    """
+    joined: list[Track] = []
+    members: dict[str, list[Track]] = {}
+    for track in references:
+        groups = [name for name in classes if f".{track.name}." in f".{name}."]
+        if track.kind != "reference" or track.name in classes or not groups:
+            joined.append(track)
+        else:
+            members.setdefault(groups[0], []).append(track)
+    for name, tracks in members.items():
+        samples = sum(track.sound.read(0, n_samples) for track in tracks)  # (C, N)
+        sound = array_sound(np.asarray(samples), tracks[0].sound.sampling_rate)
+        joined.append(Track(name, sound, "reference"))
+    return joined
 
 
 def interleave_references(separation: Separation, references: Sequence[Track]) -> list[Track]:

@@ -314,6 +314,22 @@ def test_the_tracks_that_are_heard_add_up_to_the_sum_of_the_channels(folder, mod
     np.testing.assert_array_equal(result.tracks[0].sound.read(0, 3200), live.waveform)
 
 
+def test_a_group_is_heard_and_scored_by_the_sum_of_its_members(folder, train_with_sources):
+    config = dict(data_set_type="TUT_rare_2017", data_folder=str(folder))
+    model = train_with_sources(**config, class_categories=("babycry.background", "glassbreak"))
+    separator = Separator.from_checkpoint(str(model))
+    recording = next(item for item in read(folder).recordings if "babycry" in item.labels)
+    excerpt = Excerpt.of(recording.path, channels=recording.channels)
+    live = LiveSeparation.open(separator, excerpt)
+    assert [track.name for track in live.references] == ["babycry.background"]
+    [track] = live.references
+    np.testing.assert_allclose(track.sound.read(0, live.waveform.shape[1]), live.waveform)
+    assert set(live.separate(SeparationConfig()).si_sdr) == {"babycry.background"}
+    other = next(item for item in read(folder).recordings if "gunshot" in item.labels)
+    live = LiveSeparation.open(separator, Excerpt.of(other.path, channels=other.channels))
+    assert {track.name for track in live.references} == {"babycry.background", "gunshot"}
+
+
 def test_a_mixture_in_one_channel_is_not_listened_to(own):
     (path,) = (own / "mixed_audio" / "testing").glob("0000.mix*")
     samples, rate = soundfile.read(path)
