@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.errors import InputError, Reason, describe_value, escape_braces
-from absslab.core.common.files import check_ends
+from absslab.core.common.errors import InputError, describe_value, escape_braces
+from absslab.core.common.yaml_files import read_yaml
 from absslab.core.data.audio_finder import AudioFinder
 from absslab.core.data.corpus_reading import (
     FoundRecordings,
@@ -165,28 +165,13 @@ def read_mixture_list(path: Path) -> list[Mapping[str, Any]]:
     """Read the list of mixtures, a YAML file, without running anything that it names.
 
     Raises:
-        InputError: it is missing, no YAML, or no list of mixtures.
+        InputError: it is missing, no YAML of plain data, or no list of mixtures.
     """
-    import yaml
-
-    check_ends(path, "YAML")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise InputError(
             "{path} does not exist: expected the list of mixtures; pass --yaml_file", path=path
-        ) from None
-    except yaml.constructor.ConstructorError as error:
-        raise InputError(
-            "{path} asks for more than plain data ({reason}), which could run code: expected a "
-            "YAML list of names",
-            path=path,
-            reason=_reason_of(error),
-        ) from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(
-            "{path} is not readable YAML ({reason})", path=path, reason=_reason_of(error)
-        ) from None
+        )
+    content = read_yaml(path, "a list of mixtures")
     if not isinstance(content, list):
         raise InputError(
             f"{{path}} holds {escape_braces(describe_value(content))}: expected a list of mixtures",
@@ -204,9 +189,3 @@ def read_mixture_list(path: Path) -> list[Mapping[str, Any]]:
                 path=path,
             )
     return content
-
-
-def _reason_of(error: Exception) -> Reason:
-    """Return what YAML says, which takes several lines, in one."""
-    reason = Reason.of(error)
-    return Reason(" ".join(reason.text.split()), reason.kind)

@@ -31,12 +31,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from absslab.core.common.config import format_setting, suggest_nearest
-from absslab.core.common.errors import InputError, Reason, describe_value, escape_braces
+from absslab.core.common.errors import InputError, describe_value, escape_braces
 from absslab.core.common.files import fold_name
 from absslab.core.common.resources import resource_folder
+from absslab.core.common.yaml_files import read_yaml
 
 BUILT_IN = "sweeps"  # the folder of the grids that come with the package
 _SECTIONS = ("common", "grid", "runs")
@@ -150,7 +149,7 @@ def read_grid(path: str | Path, flags: Sequence[str]) -> SweepGrid:
     Raises:
         InputError: it can't be read, is no grid, or describes no training, or two with one name.
     """
-    content = _read_yaml(Path(path))
+    content = read_yaml(path, "a grid of settings")
     try:
         return _read_content(content, flags)
     except InputError as error:
@@ -182,48 +181,6 @@ def _read_content(content: Any, flags: Sequence[str]) -> SweepGrid:
     return SweepGrid(
         {name: value for name, value in content.items() if name in flags}, common, tuple(runs)
     )
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader))
-        return yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise error.wrap("{path}: {error}", path=path) from None
-        raise InputError(
-            "{path} can't be read: {reason}", path=path, reason=Reason.of(error)
-        ) from None
-    except yaml.YAMLError as error:
-        raise InputError(
-            "{path} is no YAML of plain names, texts, numbers and lists ({reason})",
-            path=path,
-            reason=Reason.of(error),
-        ) from None
-
-
-def _check_keys(root: yaml.Node | None) -> None:
-    """Check that no mapping has a name twice: of these, YAML would silently use the last."""
-    waiting = [] if root is None else [root]
-    seen = set()  # an alias is the same node as what it stands for
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-        elif isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            waiting += [value for _, value in node.value]
-            for key in keys:
-                if keys.count(key) > 1 and key != "<<":
-                    line = node.start_mark.line + 1
-                    raise InputError(
-                        f"{escape_braces(key)} stands there {keys.count(key)} times below line "
-                        f"{line}: expected once, since both would have one place"
-                    )
 
 
 def _read_mapping(name: str, content: Any) -> dict[str, Any]:

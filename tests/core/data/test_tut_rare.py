@@ -172,19 +172,19 @@ def test_a_list_that_would_run_code_is_refused(own, tmp_path):
     trap = tmp_path / "trap"
     path = own / "mixed_yaml" / "training.csv"
     path.write_text(f'- !!python/object/apply:os.mkdir ["{trap}"]\n')
-    assert "asks for more than plain data" in refusal_of(own)
+    assert "is no YAML of plain names" in refusal_of(own)
     assert not trap.exists()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a: [", "is not readable YAML"),
+        ("a: [", "is no YAML of plain names"),
         ("just a text", "expected a list of mixtures"),
         ("- {event_type: gunshot, event_name: a}", "mixture 0 lacks bg_name"),
         ("- 3", "mixture 0 lacks event_name, event_type, bg_name"),
         ("[]", "begins with the number of one of the 0 mixtures"),
-        (b"\xff\xfe\xff", "is not readable YAML"),
+        (b"\xff\xfe\xff", "can't be read"),
     ],
 )
 def test_a_list_of_another_kind_is_refused(own, content, message):
