@@ -80,8 +80,10 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
         )
     if settings.get("checkpoint_path"):
         return _resume(given, settings, others)
-    if not settings["n_epochs"]:
+    if "n_epochs" not in given:
         raise InputError("--n_epochs is missing: expected the number of epochs to train")
+    if given["n_epochs"] < 1:
+        raise InputError(f"--n_epochs is {given['n_epochs']}: expected at least 1")
     return ThesisCommand([*to_flags(settings), *others], translation.notes)
 
 

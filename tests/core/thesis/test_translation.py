@@ -229,7 +229,8 @@ def test_what_has_no_effect_is_said(flags, note):
         ),
         ("--classifier_model_type Mean", "there is no classifier of the thesis 'Mean'"),
         ("--mask_model_type Unet", "there is no mask model of the thesis 'Unet'"),
-        ("--n_epochs 0", "--n_epochs is missing"),
+        ("--n_epochs 0", "--n_epochs is 0: expected at least 1"),
+        ("--n_epochs -3", "--n_epochs is -3: expected at least 1"),
         ("--mask_n_blocks 0", "there are 0 blocks: expected 1 to 64"),
         ("--mask_n_blocks 1000000000", "there are 1000000000 blocks: expected 1 to 64"),
         (
@@ -254,6 +255,11 @@ def test_what_is_not_possible_is_one_line(flags, message):
     line = "--mask_model_type VGGLikeMaskModel --n_epochs 1 " + flags
     with pytest.raises(InputError, match=message):
         translate_command(line.split())
+
+
+def test_a_command_without_a_length_is_refused():
+    with pytest.raises(InputError, match="--n_epochs is missing: expected the number of epochs"):
+        translate_command(["--mask_model_type", "VGGLikeMaskModel"])
 
 
 @pytest.mark.parametrize("name", ["class_categories", "categories"])
