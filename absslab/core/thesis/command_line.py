@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from absslab.core.common.config import to_flags
+from absslab.core.common.config import format_setting, to_flags
 from absslab.core.common.errors import InputError
 from absslab.core.thesis.flags import FLAGS, OLDEST_FLAGS, SHORT_FLAGS, Flag
 from absslab.core.thesis.translation import (
@@ -14,7 +14,7 @@ from absslab.core.thesis.translation import (
     translate_separation,
     translate_training,
 )
-from absslab.core.training.settings import is_setting
+from absslab.core.training.settings import canonical_names, is_setting
 
 # Only the last version of the thesis' code had these, and often names them.
 _SIGNS = ("mask_model_type", "classifier_model_type")
@@ -27,6 +27,14 @@ _SIGNS_OF_USE = (
     *("threshold", "use_gpu", "use_cuda", "gpu_no"),
 )
 _FLAGS_OF_USE = FLAGS | {name: Flag(str, []) for name in OLDEST_FLAGS}
+# What flags of the thesis become in evaluate and separate, where it is not what a training has.
+_PLACES_OF_USE = {
+    "use_gpu": "device",
+    "gpu_no": "device",
+    "threshold": "tagging_thresholds",
+    _OUTPUT_FOLDER: "output_folder",
+}
+_PLACES = {name: flag.here for name, flag in FLAGS.items()}  # in a training
 _OTHER_NAMES = {"use_cuda": "use_gpu"}  # in all of its scripts, but never read
 _NUMBER = re.compile(r"-\.?\d")
 # What may change when a training goes on, by the thesis' names, with the names of `absslab train`.
@@ -68,7 +76,8 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
     """Translate the arguments of the thesis' training; other flags stay as they are.
 
     Raises:
-        InputError: a flag has a wrong value, or one that is not possible here.
+        InputError: a flag has a wrong value, or one that is not possible here, or contradicts
+            another.
     """
     given, others = _parse(arguments, FLAGS)
     translation = translate_training(given)
@@ -78,6 +87,7 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
             "--recipe names settings of absslab train, but the other flags are the thesis': pass "
             "--recipe thesis with flags of absslab train, or the thesis' flags alone"
         )
+    _check_agreement(arguments, others, settings, _PLACES)
     if settings.get("checkpoint_path"):
         return _resume(given, settings, others)
     if "n_epochs" not in given:
@@ -108,8 +118,7 @@ def translate_evaluate_command(arguments: Sequence[str]) -> ThesisCommand:
         InputError: a flag has a wrong value, or one that is not possible here.
     """
     given, others = _parse(arguments, _FLAGS_OF_USE)
-    translation = translate_scoring(given)
-    return _put_together(translation, others)
+    return _put_together(arguments, translate_scoring(given), others)
 
 
 def translate_separate_command(arguments: Sequence[str]) -> ThesisCommand:
@@ -121,11 +130,18 @@ def translate_separate_command(arguments: Sequence[str]) -> ThesisCommand:
     flags = _FLAGS_OF_USE | {_OUTPUT_FOLDER: Flag(str, "", "output_folder")}
     given, others = _parse(arguments, flags)
     output_folder = given.pop(_OUTPUT_FOLDER, "")
-    return _put_together(translate_separation(given, output_folder), others)
+    return _put_together(arguments, translate_separation(given, output_folder), others)
 
 
-def _put_together(translation: Translation, others: Sequence[str]) -> ThesisCommand:
-    """Return a command, in which flags of today replace those that the translation chose."""
+def _put_together(
+    arguments: Sequence[str], translation: Translation, others: Sequence[str]
+) -> ThesisCommand:
+    """Return a command, in which flags of today replace what the thesis did without a flag.
+
+    Raises:
+        InputError: a flag of today contradicts one of the thesis that is given.
+    """
+    _check_agreement(arguments, others, translation.settings, _PLACES_OF_USE)
     given_today = {name for name, _ in split_flags(others)}
     if "input" in given_today:  # other sounds than those of the split
         given_today |= {"split", "data_folder"}
@@ -133,6 +149,56 @@ def _put_together(translation: Translation, others: Sequence[str]) -> ThesisComm
         name: value for name, value in translation.settings.items() if name not in given_today
     }
     return ThesisCommand([*to_flags(settings), *others], translation.notes)
+
+
+def _check_agreement(
+    arguments: Sequence[str],
+    others: Sequence[str],
+    settings: Mapping[str, Any],
+    places: Mapping[str, str],
+) -> None:
+    """Check that no flag of today contradicts a given flag of the thesis.
+
+    Args:
+        arguments: of the command.
+        others: those of them that are not the thesis'.
+        settings: what the flags of the thesis became.
+        places: flags of the thesis, each with the settings that it becomes.
+
+    Raises:
+        InputError: two flags set one setting to different values.
+    """
+    for name, words in split_flags(others):
+        (setting,) = canonical_names({name: words})
+        if setting not in settings or _agree(settings[setting], words):
+            continue
+        for flag, own_words in split_flags(arguments):
+            if setting in places.get(_OTHER_NAMES.get(flag, flag), "").split(", "):
+                raise InputError(
+                    f"{_write_flag(flag, own_words)} and {_write_flag(name, words)} contradict "
+                    f"each other, since both set {setting}: pass one of them"
+                )
+
+
+def _write_flag(name: str, words: Sequence[str]) -> str:
+    return " ".join([f"--{name}", *words])
+
+
+def _agree(value: Any, words: Sequence[str]) -> bool:
+    """Tell whether words of a command line mean the value of a setting."""
+    if value == "auto":  # any GPU
+        return words != ["cpu"]
+    expected = format_setting(value).split()
+    given = " ".join(words).split()
+    return list(map(_normalise, expected)) == list(map(_normalise, given))
+
+
+def _normalise(word: str) -> float | str:
+    """Return the number that a word is; otherwise the word, without regard to capitals."""
+    try:
+        return float(word)
+    except ValueError:
+        return word.lower()
 
 
 def _parse(arguments: Sequence[str], flags: Mapping[str, Flag]) -> tuple[dict[str, Any], list[str]]:

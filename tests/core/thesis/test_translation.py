@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from absslab.cli.main import main
+from absslab.cli.train import read_settings
 from absslab.core.common.errors import InputError
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.separation_model import build_model
@@ -262,6 +263,49 @@ def test_a_command_without_a_length_is_refused():
         translate_command(["--mask_model_type", "VGGLikeMaskModel"])
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            "--l1_weight 0.1 --l1_loss_lambda 0.3",
+            "--l1_loss_lambda 0.3 and --l1_weight 0.1 contradict each other, since both set "
+            "l1_weight: pass one of them",
+        ),
+        ("--l1_loss_lambda 0.0 --l1_weight=0.3", "--l1_loss_lambda 0.0 and --l1_weight 0.3"),
+        ("--class_dc 0.999 --dc 0.5", "--class_dc 0.999 and --dc 0.5 .* both set decay"),
+        ("--use_cuda yes --device cpu", "--use_cuda yes and --device cpu .* both set device"),
+        ("--gpu_no 1 --device cuda:2", "--gpu_no 1 and --device cuda:2"),
+        ("--mask_activations lr sig --mask_n_blocks 2 --masks softmax", "lr sig and --masks soft"),
+        ("--threshold 0.5 --thresholds 0.3 0.4", "--threshold 0.5 and --thresholds 0.3 0.4"),
+        ("--STFT_frame_width_ms 64 --window_length 0.1", "--window_length 0.1"),
+    ],
+)
+def test_two_flags_of_one_setting_that_contradict_are_refused(flags, message):
+    line = "--mask_model_type VGGLikeMaskModel --n_epochs 1 " + flags
+    with pytest.raises(InputError, match=message):
+        translate_command(line.split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "setting", "value"),
+    [
+        ("--l1_loss_lambda 0.3 --l1_weight 3e-1", "l1_weight", 0.3),
+        ("--rescale_classification yes --rescale true", "rescale", True),
+        ("--STFT_frame_width_ms 64 --window_length 0.064", "window_length", 0.064),
+        ("--threshold 0.5 --thresholds 0.5", "thresholds", (0.5,)),
+        ("--use_gpu True --device cuda:1", "device", "cuda:1"),
+        ("--multi_loudness False --gain_range -6 0", "gain_range", (-6, 0)),
+        ("--l1_weight 0.1", "l1_weight", 0.1),
+    ],
+)
+def test_flags_of_today_may_repeat_or_complete_those_of_the_thesis(flags, setting, value):
+    line = f"--mask_model_type VGGLikeMaskModel --n_epochs 1 --save_path a.ckpt {flags}"
+    sections = read_settings(line.split()).to_json()
+    assert [section[setting] for section in sections.values() if setting in section] == [
+        list(value) if isinstance(value, tuple) else value
+    ]
+
+
 @pytest.mark.parametrize("name", ["class_categories", "categories"])
 def test_groups_of_classes_are_understood_and_their_defaults_mean_none(name):
     given = {"n_epochs": 1, name: ["phone.alert", "speech"]}
@@ -316,7 +360,7 @@ def test_a_command_of_the_thesis_trains(mixtures, tmp_path, capsys):
         f"--data_set_type DCASE2013RemixedDataSet --data_folder {mixtures} --feature_type log-mel "
         "--l1_loss_lambda 0.3 --learning_rate 0.001 --scheduler_type stepLR "
         "--scheduler_step_size 50 --scheduler_gamma 0.5 --n_epochs 1 --test_every 1 "
-        f"--metric roc_auc_score --use_cuda True --device cpu --save_path {tmp_path}/model.ckpt"
+        f"--metric roc_auc_score --use_cuda False --device cpu --save_path {tmp_path}/model.ckpt"
     )
     assert main(line.split()) == 0
     printed = capsys.readouterr()

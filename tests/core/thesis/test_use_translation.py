@@ -87,11 +87,11 @@ def test_what_an_evaluation_does_not_read_is_said(flags, note):
     assert any(note in line for line in command.notes), command.notes
 
 
-def test_flags_of_today_go_before_those_of_the_thesis():
+def test_flags_of_today_go_before_what_the_thesis_did():
     command = translate_evaluate_command(
-        ["--use_gpu", "True", "--device", "cpu", "--split", "train"]
+        ["--use_gpu", "True", "--device", "cuda:1", "--split", "train"]
     )
-    assert command.arguments == ["--device", "cpu", "--split", "train"]
+    assert command.arguments == ["--device", "cuda:1", "--split", "train"]
 
 
 def test_uses_of_today_are_left_alone():
@@ -134,6 +134,15 @@ def test_commands_of_the_thesis_evaluate_and_separate(
         ),
         ("--mode separate --separated_audio_folder a b", "--separated_audio_folder has 2 values"),
         ("--mode evaluate --threshold 0.5 --use_gpu maybe", "--use_gpu is 'maybe'"),
+        (
+            "--mode evaluate --threshold 0.5 --tagging_thresholds 0.3",
+            "--threshold 0.5 and --tagging_thresholds 0.3 contradict each other",
+        ),
+        (
+            "--mode separate --separated_audio_folder a --output_folder b",
+            "--separated_audio_folder a and --output_folder b contradict each other",
+        ),
+        ("--mode evaluate --threshold 0.5 --use_gpu yes --device cpu", "--device cpu contradict"),
     ],
 )
 def test_what_is_wrong_with_a_use_is_one_line(line, message, capsys):
