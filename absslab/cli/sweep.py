@@ -7,23 +7,42 @@ from typing import Any
 
 from absslab.cli.parser import Parser
 from absslab.cli.train import read_settings
-from absslab.core.common.config import add_flags, from_flags, to_flags
+from absslab.core.common.config import (
+    add_flags,
+    format_setting,
+    from_flags,
+    parse_path,
+    to_flags,
+)
 from absslab.core.common.errors import InputError, WorkError, escape_braces
 from absslab.core.common.progress import run_with_progress
 from absslab.core.common.signals import interrupt_on_termination
 from absslab.core.runs.sweep import SweepConfig, SweepRun, run_path, sweep_steps
-from absslab.core.runs.sweep_grid import GridRun, SweepGrid, check_setting, find_grid, read_grid
+from absslab.core.runs.sweep_grid import (
+    GridRun,
+    SweepGrid,
+    check_setting,
+    copy_grid,
+    find_grid,
+    is_built_in,
+    read_grid,
+)
 from absslab.core.runs.sweep_results import FailedTrainings, results_path
-from absslab.core.thesis.command_line import split_flags
+from absslab.core.thesis.command_line import ContradictionError, split_flags
 
 _FLAGS = tuple(field.name for field in fields(SweepConfig))
+_COPY = "copy_to"
 
 
-def run(arguments: Sequence[str]) -> FailedTrainings:
-    """Train and score the trainings of a grid, and print the results.
+class _GridSettingError(InputError):
+    """A setting of the command that the grid itself sets."""
+
+
+def run(arguments: Sequence[str]) -> FailedTrainings | None:
+    """Train and score the trainings of a grid, and print the results; or copy the grid.
 
     Returns:
-        the trainings that have no scores.
+        the trainings that have no scores; None of a copy.
     """
     parser = Parser(
         "absslab sweep",
@@ -41,14 +60,29 @@ def run(arguments: Sequence[str]) -> FailedTrainings:
         help="file with the parts common (settings of all trainings), grid (lists of values, of "
         "which every combination is trained) and runs (further trainings by name), or thesis",
     )
+    parser.add_argument(
+        f"--{_COPY}",
+        metavar="FILE",
+        type=parse_path,
+        help="write a copy of the grid, to change what it sets, and train nothing",
+    )
     add_flags(parser, SweepConfig)
     own, overrides = _separate(arguments)
     given = vars(parser.parse(own))
-    grid = read_grid(path := find_grid(given.pop("grid")), _FLAGS)
+    name = given.pop("grid")
+    path = find_grid(name)
+    target = given.pop(_COPY)
+    if target is not None:
+        _copy(path, target, [*given, *overrides])
+        return None
+    grid = read_grid(path, _FLAGS)
     config = from_flags(SweepConfig, {**grid.flags, **given})
     if not config.output_folder:
         raise InputError("output_folder is missing: pass --output_folder")
-    runs = make_runs(grid, config, overrides)
+    try:
+        runs = make_runs(grid, config, overrides)
+    except _GridSettingError as error:
+        raise error.wrap(f"{{error}}; {_how_to_change(name, path)}", grid=path) from None
     _check_data(runs[0], path)
     with interrupt_on_termination():
         try:
@@ -66,6 +100,34 @@ def run(arguments: Sequence[str]) -> FailedTrainings:
     if len(failed) == len(runs):
         raise WorkError(escape_braces(failed.summary()))
     return failed
+
+
+def _copy(path: Path, target: str, others: Sequence[str]) -> None:
+    """Copy a grid, and say how it is used.
+
+    Args:
+        path: its file.
+        target: the copy.
+        others: names of flags that are given besides.
+
+    Raises:
+        InputError: there are any, or the copy can't be written.
+    """
+    if others:
+        raise InputError(
+            f"--{_COPY} copies the grid as it is: leave --{others[0]} out, and change it in the "
+            "copy"
+        )
+    copy_grid(path, target)
+    print(f"→ {target}; change it, and train it with absslab sweep {target}")
+
+
+def _how_to_change(name: str, path: Path) -> str:
+    """Return what to do to change what a grid itself sets, with a field for its path."""
+    change = "change it in {grid}"
+    if is_built_in(path):
+        change = f"change it in a copy, which absslab sweep {name} --{_COPY} FILE writes"
+    return f"{change}, or choose other trainings by --only"
 
 
 def make_runs(
@@ -97,7 +159,7 @@ def _separate(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str]]
             own += words
         elif name in ("h", "help"):
             own.append("--help")
-        elif name in _FLAGS:
+        elif name in (*_FLAGS, _COPY):
             own += [f"--{name}", *words]
         else:
             check_setting("the command", name)
@@ -114,9 +176,9 @@ def _make_run(
 ) -> SweepRun:
     twice = sorted(training.own.keys() & overrides.keys())
     if twice:
-        raise InputError(
-            f"{twice[0]} is what the grid itself sets for {training.name}: change it in the file, "
-            "or choose other trainings by --only"
+        raise _GridSettingError(
+            f"the grid itself sets {twice[0]} to {format_setting(training.own[twice[0]])} for "
+            f"{training.name}"
         )
     save_path = run_path(config.output_folder, training.name, seed)
     arguments = (
@@ -125,6 +187,9 @@ def _make_run(
     )
     try:
         settings = read_settings(arguments)
+    except ContradictionError as error:
+        kind = _GridSettingError if overrides else InputError
+        raise kind(f"{training.name}: {error}") from None
     except InputError as error:
         raise error.wrap(f"{escape_braces(training.name)}: {{error}}") from None
     return SweepRun(training.name, seed, training.values, arguments, settings)

@@ -20,7 +20,7 @@ from absslab.core.runs.catalogue import find_runs
 from absslab.core.runs.launcher import Launcher
 from absslab.core.runs.run_scores import read_run_scores
 from absslab.core.runs.sweep import SweepConfig
-from absslab.core.runs.sweep_grid import read_grid
+from absslab.core.runs.sweep_grid import find_grid, read_grid
 from absslab.core.runs.sweep_results import (
     FailedTrainings,
     SweepFailure,
@@ -188,7 +188,7 @@ def test_an_interrupted_or_killed_sweep_goes_on(grid, tmp_path):
         ("runs: {a: {pooling: best}}", "", "a: pooling is 'best': expected one of GMP"),
         ("runs: {a: {n_epochs: many}}", "", "a: argument --n_epochs: 'many' is not a whole"),
         ("", "--learnin_rate 1", "pooling=GMP: unknown flag --learnin_rate; did you mean"),
-        ("", "--pooling GWRP", "pooling is what the grid itself sets for pooling=GMP: change it"),
+        ("", "--pooling GWRP", "the grid itself sets pooling to GMP for pooling=GMP; change it in"),
         ("", "--seed 3", "the setting seed, which a sweep gives to each training itself: pass"),
         ("", "--seeds 0 0", "seeds is 0 0: expected one or more, each once"),
         ("seeds: 3", "", "seeds is 3: expected a list, each a whole number"),
@@ -220,6 +220,55 @@ def test_a_missing_file_or_folder_is_told_in_one_line(grid, tmp_path, capsys, mi
         capsys, arguments(path, tmp_path / "S")
     )
     assert "the following arguments are required: GRID.yaml" in fail(capsys, ["sweep"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            "--pooling gap",
+            "GMP-sigmoid: --classifier_model_type GlobalMaxPooling2d and --pool",
+        ),
+        ("--classifier_model_type ChannelWiseFC2d", "sets classifier_model_type to GlobalMaxPool"),
+    ],
+)
+def test_what_a_grid_of_the_package_sets_is_changed_in_a_copy(flags, message, tmp_path, capsys):
+    words = ["--data_folder", tmp_path, "--output_folder", tmp_path / "S"]
+    err = fail(capsys, ["sweep", "thesis", *words, *flags.split()])
+    assert message in err
+    assert "; change it in a copy, which absslab sweep thesis --copy_to FILE writes, or" in err
+
+
+def test_a_grid_is_copied_and_its_copy_is_changed(tmp_path, capsys):
+    copy = tmp_path / "my.yaml"
+    assert main(["sweep", "thesis", "--copy_to", str(copy)]) == 0
+    assert capsys.readouterr().out.startswith(f"→ {copy}; change it, and train it with absslab")
+    text = copy.read_text()
+    assert text == find_grid("thesis").read_text()
+    copy.write_text(text.replace("GlobalMaxPooling2d", "GlobalAvgPooling2d"))
+    config = SweepConfig(output_folder=str(tmp_path), only=("GMP-sigmoid",))
+    (run,) = make_runs(read_grid(copy, ()), config, {"data_folder": [str(tmp_path)]})
+    assert run.settings.model.pooling == "GAP"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--copy_to my.yaml", "my.yaml exists already: choose another place"),
+        (
+            "--copy_to my.json",
+            "copy_to is 'my.json': expected the name of a file that ends in",
+        ),
+        ("--copy_to other.yaml --n_epochs 3", "copies the grid as it is: leave --n_epochs out"),
+        ("--copy_to other.yaml --seeds 3", "copies the grid as it is: leave --seeds out"),
+        ("--copy_to", "argument --copy_to: expected one argument"),
+    ],
+)
+def test_a_copy_that_is_not_possible_is_one_line(flags, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.yaml").write_text("precious")
+    assert message in fail(capsys, ["sweep", "thesis", *flags.split()])
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
 
 
 def test_a_folder_with_something_else_or_another_sweep_is_left_alone(grid, tmp_path, capsys):

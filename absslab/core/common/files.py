@@ -337,12 +337,13 @@ def check_version(content: Mapping[str, Any], path: str | Path, *, newest: int) 
         )
 
 
-def check_output_path(path: str | Path, suffix: str = ".json") -> None:
+def check_output_path(path: str | Path, suffix: str = ".json", *, name: str = "output") -> None:
     """Check, before long work, that its results can be written to a file.
 
     Args:
         path: the file.
         suffix: that its name must have.
+        name: what the path is called in messages.
 
     Raises:
         InputError: another suffix, a folder in its place, a folder that can't be made or written
@@ -353,9 +354,9 @@ def check_output_path(path: str | Path, suffix: str = ".json") -> None:
     if path.suffix != suffix or is_folder:
         kind = "the folder {path}" if is_folder else "'{path}'"
         raise InputError(
-            f"output is {kind}: expected the name of a file that ends in {suffix}", path=path
+            f"{name} is {kind}: expected the name of a file that ends in {suffix}", path=path
         )
-    check_place(path, "output")
+    check_place(path, name)
 
 
 def check_output_folder(folder: str | Path, name: str = "output_folder") -> None:

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 from absslab.core.common.config import format_setting, suggest_nearest
 from absslab.core.common.errors import InputError, describe_value, escape_braces
-from absslab.core.common.files import fold_name
+from absslab.core.common.files import check_output_path, fold_name, write_bytes
 from absslab.core.common.resources import resource_folder
 from absslab.core.common.yaml_files import read_yaml
 
@@ -137,6 +137,27 @@ def find_grid(name: str | Path) -> Path:
         f"with the package: {', '.join(built_in)}",
         path=path,
     )
+
+
+def is_built_in(path: Path) -> bool:
+    """Tell whether the file of a grid comes with the package."""
+    return path.parent == resource_folder(BUILT_IN)
+
+
+def copy_grid(path: Path, target: str | Path) -> None:
+    """Copy the file of a grid, to change the copy.
+
+    Args:
+        path: the file.
+        target: the copy.
+
+    Raises:
+        InputError: there is such a file already, or none can be written there.
+    """
+    if Path(target).exists():
+        raise InputError("{path} exists already: choose another place", path=target)
+    check_output_path(target, ".yaml", name="copy_to")
+    write_bytes(target, path.read_bytes())
 
 
 def read_grid(path: str | Path, flags: Sequence[str]) -> SweepGrid:

@@ -55,6 +55,10 @@ class ThesisCommand(NamedTuple):
     notes: list[str]  # what has no effect, or another one
 
 
+class ContradictionError(InputError):
+    """Two flags of a command, one of the thesis and one of today, that set one setting."""
+
+
 def is_thesis_command(arguments: Sequence[str]) -> bool:
     """Tell whether arguments are those of the thesis' `main.py --mode train`.
 
@@ -166,7 +170,7 @@ def _check_agreement(
         places: flags of the thesis, each with the settings that it becomes.
 
     Raises:
-        InputError: two flags set one setting to different values.
+        ContradictionError: two flags set one setting to different values.
     """
     for name, words in split_flags(others):
         (setting,) = canonical_names({name: words})
@@ -174,7 +178,7 @@ def _check_agreement(
             continue
         for flag, own_words in split_flags(arguments):
             if setting in places.get(_OTHER_NAMES.get(flag, flag), "").split(", "):
-                raise InputError(
+                raise ContradictionError(
                     f"{_write_flag(flag, own_words)} and {_write_flag(name, words)} contradict "
                     f"each other, since both set {setting}: pass one of them"
                 )
