@@ -1086,7 +1086,7 @@ def test_settings_of_scores_out_of_range_are_refused_in_one_line(capsys, checkpo
         (["--frame_threshold", -1], "frame_threshold is -1: expected at least 0"),
         (["--segmentation_threshold", 2], "segmentation_threshold is 2: expected at most 1"),
         (["--metric", "auc"], "metric is 'auc': expected one of roc_auc_score"),
-        (["--metric", "recall", "--average", "mean"], "average is 'mean': expected one of"),
+        (["--metric", "recall", "--average", "mean"], "weighted, macro, micro, samples, None"),
         (["--average", "micro"], "average is that of a metric: pass --metric as well"),
     ):
         assert message in run_refused(capsys, "evaluate", "--checkpoint_path", checkpoint, *flags)

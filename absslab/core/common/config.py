@@ -332,8 +332,10 @@ def _convert(field: dataclasses.Field[Any], value: Any, hint: Any) -> Any:
     else:
         value = value_aliases.get(value, value)
     elements = value if isinstance(value, tuple) else (value,)
+    _, is_tuple, optional = _element_type(hint)
+    alternative = ", None" if optional and not is_tuple else ""
     for element in elements:
-        _check_limits(field.name, element, field.metadata)
+        _check_limits(field.name, element, field.metadata, alternative)
     return value
 
 
@@ -472,10 +474,12 @@ def _kind(hint: Any) -> str:
     return f"a list, each {kind}" if is_tuple else kind
 
 
-def _check_limits(name: str, value: Any, about: Mapping[str, Any]) -> None:
+def _check_limits(name: str, value: Any, about: Mapping[str, Any], alternative: str) -> None:
     if about.get("choices") and value not in about["choices"] and value is not None:
         choices = ", ".join(map(str, about["choices"]))
-        raise InputError(f"{name} is {describe_value(value)}: expected one of {choices}")
+        raise InputError(
+            f"{name} is {describe_value(value)}: expected one of {choices}{alternative}"
+        )
     if value is None:
         return
     for key, (keeps_limit, text) in _LIMITS.items():

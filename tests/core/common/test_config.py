@@ -255,6 +255,16 @@ def test_a_value_that_a_field_does_not_take_is_refused_with_what_came_and_what_i
     assert str(caught.value) == message
 
 
+def test_none_is_among_the_values_that_are_expected_where_it_is_allowed():
+    @dataclasses.dataclass(frozen=True)
+    class Means(Config):
+        mean: str | None = option("weighted", "of what", choices=("weighted", "macro"))
+
+    assert Means(mean=None).mean is None
+    with pytest.raises(InputError, match=r"mean is 'bar': expected one of weighted, macro, None$"):
+        Means(mean="bar")
+
+
 def test_whole_numbers_and_lists_become_the_fields_own_types():
     config = Settings(ratio=1, bounds=[1, 2], sizes=[4])
     assert (config.ratio, config.bounds, config.sizes) == (1.0, (1.0, 2.0), (4,))
