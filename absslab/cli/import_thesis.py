@@ -18,7 +18,9 @@ def run(arguments: Sequence[str]) -> None:
         "executed.",
     )
     parser.add_argument("old", metavar="OLD", type=parse_path, help="file of the thesis' code")
-    parser.add_argument("new", metavar="NEW", type=parse_path, help="file for the checkpoint")
+    parser.add_argument(
+        "new", metavar="NEW", type=parse_path, help="file for the checkpoint, which ends in .ckpt"
+    )
     parser.add_argument(
         "--classes",
         metavar="NAME",

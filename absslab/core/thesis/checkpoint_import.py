@@ -13,6 +13,7 @@ from torch import Tensor
 
 from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError, describe_value, escape_braces
+from absslab.core.common.files import check_output_path
 from absslab.core.data.class_names import check_class_names, normalise
 from absslab.core.model.checkpoint import load_plain, read_stored_bytes, save_checkpoint
 from absslab.core.model.convolution_blocks import size_after
@@ -286,15 +287,17 @@ def import_thesis_model(
 
     Args:
         old: file of the thesis.
-        new: the checkpoint; it must not exist.
+        new: the checkpoint, a name that ends in .ckpt; it must not exist.
         classes: names of the classes in their order; needed if the file has none.
 
     Returns:
         the model.
 
     Raises:
-        InputError: the file can't be imported, or `new` exists already.
+        InputError: the file can't be imported, or `new` exists already, has another suffix, or
+            can't be written.
     """
+    check_output_path(new, ".ckpt", name="new")
     if Path(new).exists():
         raise InputError("{path} exists already: choose another place", path=new)
     thesis_model = ThesisModel.open(old)

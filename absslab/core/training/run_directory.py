@@ -44,7 +44,7 @@ def run_directory(save_path: str | Path) -> Path:
     path = Path(save_path)
     if path.suffix != ".ckpt":
         raise InputError(
-            "save_path is '{path}': expected a file name that ends in .ckpt", path=path
+            "save_path is '{path}': expected the name of a file that ends in .ckpt", path=path
         )
     return path.with_suffix("")
 

@@ -374,6 +374,17 @@ def test_nothing_is_overwritten(save, tmp_path):
     assert new.read_text() == "mine"
 
 
+def test_a_checkpoint_has_the_suffix_that_a_training_demands(save, tmp_path, capsys):
+    ending = "': expected the name of a file that ends in .ckpt\n"
+    for name in ("new.pt", "new"):
+        new = tmp_path / name
+        assert main(["import-thesis", str(save()), str(new), "--classes", "dog", "bell"]) == 2
+        assert capsys.readouterr().err == f"absslab import-thesis: new is '{new}{ending}"
+        assert not new.exists()
+        assert main(["train", "--save_path", str(new), "--data_folder", str(tmp_path)]) == 2
+        assert capsys.readouterr().err == f"absslab train: save_path is '{new}{ending}"
+
+
 @pytest.mark.parametrize(
     "config",
     [
