@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError
@@ -15,6 +15,20 @@ from absslab.core.training.run_directory import RunReader, request_stop
 
 KILLED = "its process was ended from outside, perhaps because the memory was full"
 OUTPUT = "output.txt"  # in the run directory: what the process printed
+
+
+class TrainingPlan(NamedTuple):
+    """What a run was to train, as far as it is known.
+
+    Args:
+        n_epochs: number of epochs.
+        n_steps: number of steps, if its length is counted in these.
+        device: the device that was asked for.
+    """
+
+    n_epochs: int | None = None
+    n_steps: int | None = None
+    device: str = "auto"
 
 
 class Launcher:
@@ -37,12 +51,21 @@ class Launcher:
             )
         _start_training(arguments, folder)
 
-    def resume(self, folder: Path, n_epochs: int | None = None, *, device: str = "") -> None:
+    def resume(
+        self,
+        folder: Path,
+        n_epochs: int | None = None,
+        *,
+        n_steps: int | None = None,
+        device: str = "",
+    ) -> None:
         """Continue a run.
 
         Args:
             folder: the run directory.
             n_epochs: train up to this epoch; by default as planned.
+            n_steps: train up to this step, if the length of the run is counted in steps; by
+                default as planned.
             device: device to train on; by default as before.
 
         Raises:
@@ -58,6 +81,8 @@ class Launcher:
         flags: dict[str, Any] = {"checkpoint_path": str(checkpoint)}
         if n_epochs:
             flags["n_epochs"] = n_epochs
+        if n_steps:
+            flags["n_steps"] = n_steps
         if device:
             flags["device"] = device
         _start_training(["train", *to_flags(flags)], folder)
@@ -137,16 +162,17 @@ class Launcher:
             )
 
 
-def read_plan(folder: Path) -> tuple[int | None, str]:
-    """Read the planned number of epochs of a run, and its device; (None, "auto") if unknown."""
+def read_plan(folder: Path) -> TrainingPlan:
+    """Read what a run was to train."""
     try:
         reader = RunReader.open(folder)
         config: Any = reader.config
+        training = config["training"]
         # A training may have more epochs than its settings name, see least_steps.
-        n_epochs = reader.status().n_epochs or config["training"]["n_epochs"]
-        return n_epochs, config["run"]["device"]
-    except (InputError, KeyError, TypeError):
-        return None, "auto"
+        n_epochs = reader.status().n_epochs or training["n_epochs"]
+        return TrainingPlan(n_epochs, training.get("n_steps"), config["run"]["device"])
+    except (InputError, KeyError, TypeError, AttributeError):
+        return TrainingPlan()
 
 
 def _says_why(line: str) -> bool:

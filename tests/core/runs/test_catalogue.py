@@ -62,10 +62,10 @@ def test_a_summary_tells_state_epochs_and_the_best_validation_score(two):
 
 def test_epochs_are_those_that_a_training_has_not_those_of_its_settings(tmp_path):
     folder = make_run(tmp_path, "a", losses=(1.0, 0.5, 0.2), state="stopped", least_steps=100)
-    assert (summarise_run(folder).n_epochs, read_plan(folder)) == (2, (2, "auto"))
+    assert (summarise_run(folder).n_epochs, read_plan(folder)) == (2, (2, None, "auto"))
     status = json.loads((folder / "status.json").read_text())
     (folder / "status.json").write_text(json.dumps(status | {"n_epochs": 5}))
-    assert (summarise_run(folder).n_epochs, read_plan(folder)) == (5, (5, "auto"))
+    assert (summarise_run(folder).n_epochs, read_plan(folder)) == (5, (5, None, "auto"))
     assert tabulate_runs([summarise_run(folder)])["epoch"].tolist() == ["3 of 5"]
 
 

@@ -46,7 +46,7 @@ class TrainingPanel(WorkbenchPanel):
         )
         self.stop_button = button("stop", self.guard(self.stop))
         self.resume_button = button(
-            "resume", self.guard(lambda: self.resume(self.up_to.value, anyway=self.anyway.value))
+            "resume", self.guard(lambda: self._resume_up_to(self.up_to.value))
         )
         self.anyway = ipywidgets.Checkbox(
             description="start anyway", indent=False, layout={"display": "none"}
@@ -95,11 +95,15 @@ class TrainingPanel(WorkbenchPanel):
             folder = folder.resolve()
         self._launch(folder, run.device, anyway, lambda: self.launcher.start(arguments, folder))
 
-    def resume(self, n_epochs: int | None = None, *, anyway: bool = False) -> None:
+    def resume(
+        self, n_epochs: int | None = None, *, n_steps: int | None = None, anyway: bool = False
+    ) -> None:
         """Continue the run that is followed.
 
         Args:
             n_epochs: train up to this epoch; as far as was planned if it is None.
+            n_steps: train up to this step, if the length of the run is counted in steps; as far
+                as was planned if it is None.
             anyway: resume it even if the device is in use.
 
         Raises:
@@ -107,9 +111,15 @@ class TrainingPanel(WorkbenchPanel):
                 from.
         """
         folder = self._followed_folder()
-        n_planned, device = read_plan(folder)
-        n_wanted = None if n_epochs == n_planned else n_epochs
-        self._launch(folder, device, anyway, lambda: self.launcher.resume(folder, n_wanted))
+        plan = read_plan(folder)
+        epochs = None if n_epochs == plan.n_epochs else n_epochs
+        steps = None if n_steps == plan.n_steps else n_steps
+        self._launch(
+            folder,
+            plan.device,
+            anyway,
+            lambda: self.launcher.resume(folder, epochs, n_steps=steps),
+        )
 
     def stop(self) -> None:
         """Stop the run that is followed, after its current step.
@@ -163,9 +173,16 @@ class TrainingPanel(WorkbenchPanel):
         return self.follower.folder
 
     def _handle_run_change(self) -> None:
-        n_planned, _ = read_plan(self._followed_folder())
-        self.up_to.value = n_planned or 0
+        plan = read_plan(self._followed_folder())
+        self.up_to.description = "up to epoch" if plan.n_steps is None else "up to step"
+        self.up_to.value = (plan.n_epochs if plan.n_steps is None else plan.n_steps) or 0
         self._enable()
+
+    def _resume_up_to(self, length: int) -> None:
+        """Continue the run that is followed, up to an epoch or a step, whichever it counts."""
+        is_in_steps = read_plan(self._followed_folder()).n_steps is not None
+        lengths = {"n_steps" if is_in_steps else "n_epochs": length}
+        self.resume(**lengths, anyway=self.anyway.value)
 
     def _enable(self) -> None:
         """Enable the buttons that have an effect in the current state."""
