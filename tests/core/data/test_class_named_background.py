@@ -1,6 +1,7 @@
 """A class may be called background; what belongs to no class is still told apart from it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -83,3 +84,8 @@ def test_it_is_learned_separated_and_scored(background_mixtures, background_chec
     given = ["--estimates", str(estimates), "--references", str(test)]
     assert main(["evaluate", *given, "--output", str(scores), "--bss_eval", "none"]) == 0
     assert set(json.loads(scores.read_text())["per_class"]) == set(CLASSES)
+
+
+def test_the_manual_names_its_file():
+    page = Path(__file__).parents[3] / "docs" / "tasks" / "separate.md"
+    assert f"`{file_stem('background')}.wav`" in page.read_text()
