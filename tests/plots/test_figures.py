@@ -54,6 +54,26 @@ def test_a_row_per_class_shows_reference_mask_and_estimate_on_one_range_of_level
     assert (tmp_path / "masks.png").stat().st_size > 10_000
 
 
+@pytest.mark.reference_flaw("a figure showed the masks of two classes under each other's names")
+def test_each_class_has_its_own_mask_and_source_beside_its_name():
+    names = ("babycry", "glassbreak", "gunshot", "background")
+    rows = [
+        Separated(name, None, picture(number), picture(10 + number), None)
+        for number, name in enumerate(names)
+    ]
+    figure = draw_masks(picture(99), rows, hop=HOP, centres=CENTRES)
+    n_columns = 2
+    shown = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
+    for number, name in enumerate(names, start=1):
+        mask, source = shown[n_columns * number : n_columns * (number + 1)]
+        assert mask.get_ylabel().startswith(f"{name}\n")
+        row = rows[number - 1]
+        np.testing.assert_array_equal(mask.images[0].get_array(), row.mask)
+        np.testing.assert_allclose(
+            source.images[0].get_array(), 10 * np.log10(row.estimate), atol=1e-6
+        )
+
+
 def test_what_is_not_known_or_not_there_is_not_drawn_as_if_it_were():
     known = Separated("a_$b", picture(1), picture(2), picture(3), 1.0)
     invented = picture(3)

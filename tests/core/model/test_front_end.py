@@ -103,6 +103,23 @@ def test_over_the_fitted_set_features_have_mean_0_and_deviation_1(normalisation)
     assert torch.allclose(features.std(over, unbiased=False), torch.ones(()), atol=1e-4)
 
 
+@pytest.mark.reference_flaw("normalising a batch of segments dropped the axis of its channels")
+@pytest.mark.parametrize("normalisation", ["band", "scalar", "min_max"])
+@pytest.mark.parametrize("n_recordings", [1, 3])
+def test_normalised_batches_keep_their_axes_and_recordings_their_features(
+    normalisation, n_recordings
+):
+    front_end = FrontEnd(FeatureConfig(normalisation=normalisation, n_mels=16))
+    fit(front_end, iter([noise(2, 4000)]))
+    batch = noise(n_recordings, 4000, seed=1)
+    features = front_end.features(front_end.stft(batch))  # (B, 1, M, T)
+    normalised = front_end.normalise(features)
+    assert normalised.shape == features.shape
+    assert features.shape[:3] == (n_recordings, 1, 16)
+    for alone, together in zip(features, normalised, strict=True):
+        assert torch.equal(front_end.normalise(alone[None])[0], together)
+
+
 @pytest.mark.parametrize("normalisation", ["band", "scalar"])
 def test_one_pass_gives_the_statistics_of_two(normalisation):
     front_end = FrontEnd(FeatureConfig(normalisation=normalisation, n_mels=16, feature_type="mel"))
