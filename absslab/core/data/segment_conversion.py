@@ -20,7 +20,7 @@ from absslab.core.audio import sound_files
 from absslab.core.audio.sampling_rates import check_rate
 from absslab.core.audio.stft import WINDOWS
 from absslab.core.common.config import Config, option
-from absslab.core.common.errors import InputError, InputWarning, describe_value
+from absslab.core.common.errors import InputError, InputWarning, describe_value, escape_braces
 from absslab.core.common.files import check_output_folder, replace_folder, temporary_sibling
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
@@ -37,6 +37,7 @@ _FROM_MS = {  # what the files call the settings that they give in ms
 _NAMES = {"sampling_rate": "sampling_rate", "window": "STFT_window_function", **_FROM_MS}
 _PACKED = {"sampling_rate": 16000, "window_length": 0.064, "hop_length": 0.032, "window": "hamming"}
 _SINGLE = {"sampling_rate": 16000, "window_length": 0.010, "hop_length": 0.005, "window": "hann"}
+_HIGHEST_PEAK = 1.001  # with what rounding adds
 _SMALLEST = 1e-8  # sum of squared windows that a sample is divided by
 
 
@@ -51,6 +52,13 @@ class SegmentsConfig(Config):
     window_length: float | None = option(None, "length of the STFT's window", unit="s", above=0)
     hop_length: float | None = option(None, "distance between frames", unit="s", above=0)
     window: str | None = option(None, "the STFT's window", choices=WINDOWS)
+    full_scale: float | None = option(
+        None,
+        "the number that was full scale in the samples of the spectra, by which these are divided: "
+        "32768 for whole numbers of 16 bits; by default 1, or the range of the spectra's own type "
+        "where they are whole numbers",
+        above=0,
+    )
 
 
 class ConvertedSegments(NamedTuple):
@@ -65,6 +73,7 @@ class _WrittenSegment(NamedTuple):
     filename: str
     origin: str
     segment: Segment
+    peak: float  # of its samples
 
 
 def convert_segments(
@@ -102,11 +111,13 @@ def convert_segments(
         for segment in opened.segments(classes):
             yield Progress(len(written), 0)
             filename = _choose_filename(segment.name, taken)
-            samples = inverse(segment.read())
+            samples = inverse(segment.read()) / np.float32(config.full_scale or segment.full_scale)
             sound_files.save(unfinished / filename, samples, inverse.sampling_rate, subtype="FLOAT")
-            written.append(_WrittenSegment(filename, _origin_of(segment.name), segment))
+            peak = float(np.abs(samples).max(initial=0))
+            written.append(_WrittenSegment(filename, _origin_of(segment.name), segment, peak))
         if not written:
             raise InputError("{path} holds no segments", path=opened.path)
+        _tell_loudest(written)
         has_split = _keeps_origins_together(written)
         _write_table(unfinished / MULTI_HOT_FILE, written, classes, has_split=has_split)
         replace_folder(output, unfinished)
@@ -252,6 +263,22 @@ def _choose_filename(name: str, taken: set[str]) -> str:
     return f"{chosen}.wav"
 
 
+def _tell_loudest(written: list[_WrittenSegment]) -> None:
+    """Say it if samples are beyond full scale: the spectra may be those of whole numbers."""
+    n_loud = sum(item.peak > _HIGHEST_PEAK for item in written)
+    if n_loud:
+        loudest = max(written, key=lambda item: item.peak)
+        give_notice(
+            InputWarning(
+                f"samples of {n_loud} of {len(written)} segments are outside of −1 to 1, up to "
+                f"{loudest.peak:.4g} in {escape_braces(loudest.segment.name)} of {{path}}: they "
+                "are written as they are; if their spectra are those of whole numbers, pass "
+                "--full_scale, such as 32768 for 16 bits",
+                path=loudest.segment.path,
+            )
+        )
+
+
 def _keeps_origins_together(written: list[_WrittenSegment]) -> bool:
     """Tell whether no recording has segments in two splits, and say how many have."""
     splits: dict[str, set[str]] = {}
@@ -274,7 +301,7 @@ def _write_table(
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["filename", *(["split"] if has_split else []), "origin", *classes])
-        for filename, origin, segment in written:
-            split = [segment.split] if has_split else []
-            labels = [int(name in segment.labels) for name in classes]
-            writer.writerow([filename, *split, origin, *labels])
+        for item in written:
+            split = [item.segment.split] if has_split else []
+            labels = [int(name in item.segment.labels) for name in classes]
+            writer.writerow([item.filename, *split, item.origin, *labels])

@@ -40,12 +40,17 @@ class Segment:
         split: train, validation or test.
         labels: its classes.
         read: reads its spectrum, complex (F, T).
+        path: the file that holds it.
+        full_scale: what spectra are divided by if nothing else is known: 1 where they are floats,
+            of samples between −1 and 1; where they are whole numbers, the range of these.
     """
 
     name: str
     split: str
     labels: frozenset[str]
     read: Callable[[], np.ndarray]
+    path: Path
+    full_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -132,21 +137,34 @@ def _packed_segments(path: Path, split: str, classes: Sequence[str]) -> Iterator
             for name in ("stft_magnitudes", "stft_phases")
         )
         _check_same_shape(path, magnitudes, phases)
+        full_scale = _full_scale_of(magnitudes.dtype)
         for number, (name, own) in enumerate(zip(names, labels, strict=True)):
             read = partial(_read_row, magnitudes, phases, number, path, name)
-            yield Segment(name, split, own, read)
+            yield Segment(name, split, own, read, path, full_scale)
 
 
 def _open_single(path: Path, split: str, name: str, classes: Sequence[str]) -> Segment:
     with open_hdf5(path) as file:
-        arrays = (find_array(file, path, part, n_axes=2) for part in ("magnitude", "phase"))
-        _check_same_shape(path, *arrays)
+        magnitudes, phases = (
+            find_array(file, path, part, n_axes=2) for part in ("magnitude", "phase")
+        )
+        _check_same_shape(path, magnitudes, phases)
+        full_scale = _full_scale_of(magnitudes.dtype)
         table = find_array(file, path, "labels", n_axes=2, n_rows=len(classes))[:]  # (K, T)
     if not np.isin(table, (0, 1)).all():
         raise InputError("{path}: labels holds other values than 0 and 1", path=path)
     present = table.any(axis=1)  # (K,)
     labels = frozenset(label for label, value in zip(classes, present, strict=True) if value)
-    return Segment(name, split, labels, partial(_read_single, path, name))
+    return Segment(name, split, labels, partial(_read_single, path, name), path, full_scale)
+
+
+def _full_scale_of(kind: np.dtype[Any]) -> float:
+    """Return the number that numbers of a type are divided by: 32768 for those of 16 bits.
+
+    >>> _full_scale_of(np.dtype("int16")), _full_scale_of(np.dtype("float32"))
+    (32768.0, 1.0)
+    """
+    return float(np.iinfo(kind).max) + 1 if np.issubdtype(kind, np.integer) else 1.0
 
 
 def _read_single(path: Path, name: str) -> np.ndarray:

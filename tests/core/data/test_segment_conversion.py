@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -77,6 +78,54 @@ def test_segments_in_files_of_their_own_become_their_sounds(tmp_path, start):
     for number, name in enumerate(segment_names(9, 1)):
         item = splits[("train", "validation", "test")[number // 3]][name]
         assert item.labels == {SEGMENT_CLASSES[number % 3]}
+
+
+def scale_magnitudes(folder, factor, kind):
+    """Multiply the magnitudes of single segments, and store them as another type."""
+    for path in folder.glob("*.hdf5"):
+        with h5py.File(path) as file:
+            magnitudes = file["magnitude"][:]
+        change_arrays(path, magnitude=np.round(magnitudes * factor).astype(kind))
+
+
+def check_sounds(folder, sounds, level=1.0):
+    for name, samples in sounds.items():
+        written, _ = soundfile.read(folder / f"{name}.wav", dtype="float32")
+        np.testing.assert_allclose(written[2:-2], level * samples[2:-2], atol=1e-3 * level)
+
+
+def test_whole_numbers_are_divided_by_their_range(tmp_path):
+    sounds = make_single_segments(tmp_path / "segments")
+    scale_magnitudes(tmp_path / "segments", 2**31 / 256, "int32")
+    with collect_notices() as notices:
+        convert(tmp_path / "segments", tmp_path / "out")
+    assert notices == []
+    check_sounds(tmp_path / "out", sounds, 1 / 256)
+
+
+def test_samples_beyond_full_scale_are_told_with_the_file_and_the_peak(tmp_path):
+    sounds = make_single_segments(tmp_path / "segments")
+    scale_magnitudes(tmp_path / "segments", 2**15, "float32")
+    with collect_notices() as notices:
+        convert(tmp_path / "segments", tmp_path / "out")
+    (notice,) = notices
+    peaks = {name: np.abs(samples[2:-2]).max() for name, samples in sounds.items()}
+    assert "samples of 9 of 9 segments are outside of −1 to 1, up to " in str(notice)
+    loudest = next(name for name in peaks if f" in {name} of " in str(notice))
+    peak = float(str(notice).partition("up to ")[2].split()[0])
+    assert peak == pytest.approx(2**15 * peaks[loudest], rel=0.01)
+    assert loudest in notice.path.name
+    assert str(notice).endswith("pass --full_scale, such as 32768 for 16 bits")
+    check_sounds(tmp_path / "out", sounds, 2**15)
+
+
+def test_full_scale_may_be_given(tmp_path):
+    sounds = make_single_segments(tmp_path / "segments")
+    scale_magnitudes(tmp_path / "segments", 2**15, "int32")
+    with collect_notices() as notices:
+        convert(tmp_path / "segments", tmp_path / "out", full_scale=2**15)
+    assert notices == []
+    check_sounds(tmp_path / "out", sounds)
 
 
 def test_a_recording_on_both_sides_of_a_split_is_told_and_put_on_one(tmp_path):
