@@ -80,7 +80,7 @@ def _invert_decibels(features: Tensor, config: FeatureConfig) -> Tensor:
     return 10 ** (features / 20)
 
 
-DECOMPRESSIONS = {  # the inverses of those compressions that have one: PCEN is not among them
+DECOMPRESSIONS = {  # the inverses of the compressions; that of PCEN is its own method
     "spectrogram": _keep,
     "log_spectrogram": _invert_log,
     "mel": _keep,

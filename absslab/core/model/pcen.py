@@ -174,15 +174,43 @@ class PCEN(nn.Module):
     def forward(self, magnitudes: Tensor, counts: Tensor | None = None) -> Tensor:
         """Return features of magnitudes of bands."""
         energies = magnitudes[:, 0]  # (B, M, T)
-        levels = self.smoothers(energies, counts)  # (B, M, T)
-        gain = self.gain_logit.sigmoid()[:, None]  # (1 or M, 1)
-        bias = self.log_bias.exp()[:, None]
-        power = self.power_logit.sigmoid()[:, None]
-        divided = energies * (self.log_floor.exp() + levels) ** -gain  # (B, M, T)
+        bias, power = self._bias_and_power()
+        divided = energies * self._factors(energies, counts)  # (B, M, T)
         features = (divided + bias) ** power - bias**power  # (B, M, T)
         if self.norm is not None:
             features = self.norm(features, counts)
         return features[:, None]  # (B, 1, M, T)
+
+    def invert(self, features: Tensor, mixture: Tensor) -> Tensor:
+        """Return the magnitudes that have given features where a mixture has its levels.
+
+        The levels that magnitudes are divided by can't be told from the features, so they are
+        those of the mixture. Outside of training it is the inverse of `forward` for the mixture.
+
+        Args:
+            features: what the magnitudes become; those that no magnitude has give 0.
+            mixture: magnitudes of the mixture.
+
+        Shape:
+            (B, 1, M, T), (B, 1, M, T) → (B, 1, M, T).
+        """
+        changed = features[:, 0]  # (B, M, T)
+        if self.norm is not None:
+            changed = self.norm.invert(changed)
+        bias, power = self._bias_and_power()
+        divided = (changed + bias**power).clamp_min(0) ** (1 / power) - bias  # (B, M, T)
+        energies = divided / self._factors(mixture[:, 0], None)  # (B, M, T)
+        return energies.clamp_min(0)[:, None]  # (B, 1, M, T)
+
+    def _factors(self, energies: Tensor, counts: Tensor | None) -> Tensor:
+        """Return what each magnitude is multiplied by, (ε + L)^−α: (B, M, T)."""
+        levels = self.smoothers(energies, counts)  # (B, M, T)
+        gain = self.gain_logit.sigmoid()[:, None]  # (1 or M, 1)
+        return (self.log_floor.exp() + levels) ** -gain
+
+    def _bias_and_power(self) -> tuple[Tensor, Tensor]:
+        """Return δ and r: (1 or M, 1) each."""
+        return self.log_bias.exp()[:, None], self.power_logit.sigmoid()[:, None]
 
     @torch.no_grad()
     def vary(self) -> None:

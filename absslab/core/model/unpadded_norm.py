@@ -43,6 +43,10 @@ class UnpaddedNorm(nn.Module):
             self._average(mean.detach(), variance.detach())
         return (features - mean) * (variance + self.eps).rsqrt()
 
+    def invert(self, features: Tensor) -> Tensor:
+        """Undo what it does outside of training: (B, M, T) → (B, M, T)."""
+        return features * (self.variance + self.eps).sqrt() + self.mean
+
     def _moments(self, features: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return mean and variance: (M, 1) or (1, 1) each."""
         is_recording = torch.ones_like(features[:, :1])  # (B, 1, T)

@@ -217,7 +217,7 @@ class Separator:
             InputError: the model's features can't be turned back, which the config asks for.
         """
         if self.config.separation_method == IN_LOG:
-            return build_log_synthesis(linear, self.model.front_end)
+            return build_log_synthesis(linear, self.model.front_end, self.model.pcen)
         return linear
 
     def to_model_rate(self, mixture: np.ndarray, sampling_rate: int) -> Tensor:
