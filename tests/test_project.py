@@ -58,7 +58,7 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
             importlib.import_module(module.name)
     fields = [field for config in Config.__subclasses__() for field in dataclasses.fields(config)]
     known = {name for field in fields for name in (field.name, *field.metadata["aliases"])}
-    known |= {"recipe", "checkpoint_path", "output", "mode", "help", "classes"}
+    known |= {"recipe", "checkpoint_path", "output", "mode", "help", "classes", "copy_to"}
     known |= {"separated_audio_folder"}  # of the thesis' separation
     known |= set(FLAGS)  # of the thesis
     known |= {"training_percentage", "development_percentage"}  # of its mixing script
