@@ -7,9 +7,10 @@ can't be used were left out, or trainings have failed, with a line that says so;
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,15 @@ from absslab.core.common.errors import (
 from absslab.core.common.home import provide_home
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import listen_to_notices
-from absslab.core.common.signals import remember_interrupts
+from absslab.core.common.process_group import (
+    LostProcessError,
+    find_process_group,
+    has_any_reported,
+    is_started_by_torchrun,
+    join_process_group,
+    may_report,
+)
+from absslab.core.common.signals import interrupt_on_termination, remember_interrupts
 from absslab.core.common.streams import tolerate_output_errors
 from absslab.core.common.version import __version__
 
@@ -51,6 +60,7 @@ COMMANDS = {
     "convert-segments": "convert AudioSet segments of the thesis to weakly labelled recordings",
 }
 
+_IN_SEVERAL_PROCESSES = ("train",)  # commands that torchrun may start
 _N_NOTICES = 50  # number of warnings of a command that are printed
 _LONGEST_LINE = 4000  # characters
 _LONGEST_WORD = 1000
@@ -102,19 +112,41 @@ def import_command(name: str) -> ModuleType:
 
 def _run_command(arguments: list[str]) -> int:
     """Run a command, say in one line what went wrong, and return the exit status."""
+    if not is_started_by_torchrun():
+        return _run_and_explain(arguments)
+    try:
+        with join_process_group() as processes:
+            if processes.is_first:
+                return _run_and_explain(arguments)
+            with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
+                return _run_and_explain(arguments)
+    except (InputError, WorkError) as error:
+        return _fail("", str(error), 2 if isinstance(error, InputError) else 1)
+
+
+def _run_and_explain(arguments: list[str]) -> int:
     command = ""
     try:
         command, own_arguments = _split_command(arguments)
         if not command:
             return 0
+        if command not in _IN_SEVERAL_PROCESSES and is_started_by_torchrun():
+            raise InputError(
+                "this command works in one process: start it without torchrun, which is for "
+                f"absslab {' and '.join(_IN_SEVERAL_PROCESSES)}"
+            )
         provide_home()
         # A command returns what it left out, or what failed, if it works on much.
         run = import_command(command).run
-        with _print_notices(command):
+        # torchrun ends all of its processes by SIGTERM when one has ended.
+        ends_cleanly = interrupt_on_termination() if is_started_by_torchrun() else nullcontext()
+        with _print_notices(command), ends_cleanly:
             left_out: LeftOut | FailedTrainings | None = run(own_arguments)
         return _fail(command, left_out.summary(), 3) if left_out else 0
     except InputError as error:
         return _fail(command, str(error), 2)
+    except LostProcessError as error:
+        return 1 if has_any_reported() else _fail(command, str(error), 1)
     except WorkError as error:
         return _fail(command, str(error), 1)
     except UnicodeEncodeError as error:
@@ -133,6 +165,8 @@ def _run_command(arguments: list[str]) -> int:
         advice = _ADVICE.get(error.errno or 0, "")
         return _fail(command, f"{place}{error.strerror or error}{advice}", 2)
     except KeyboardInterrupt as error:
+        if not find_process_group().is_first:  # the first process says it
+            return 130
         return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
 
 
@@ -202,5 +236,7 @@ def _fail(command: str, message: str, status: int) -> int:
     line = shorten(
         " ".join(shorten(word, _LONGEST_WORD) for word in message.split()), _LONGEST_LINE
     )
-    print(f"absslab {command}: {line}" if command else f"absslab: {line}", file=sys.stderr)
+    line = f"absslab {command}: {line}" if command else f"absslab: {line}"
+    if may_report(line):  # of several processes that have the same to say, one does
+        print(line, file=sys.stderr)
     return status

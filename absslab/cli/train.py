@@ -10,16 +10,18 @@ from absslab.core.common.config import add_flags, from_flags, look_up, parse_pat
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
-from absslab.core.common.progress import LongWork
+from absslab.core.common.process_group import find_process_group
+from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.common.signals import raise_if_interrupted
 from absslab.core.data.class_names import list_classes
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.thesis.command_line import is_thesis_command, translate_command
 from absslab.core.training.epoch_lines import print_epochs
 from absslab.core.training.events import TrainingEvent, TrainingStarted
-from absslab.core.training.experiment import CHANGEABLE, Experiment
+from absslab.core.training.experiment import Experiment
 from absslab.core.training.idle_settings import find_idle_settings
 from absslab.core.training.recipes import RECIPES, apply_recipe
+from absslab.core.training.resumption import CHANGEABLE
 from absslab.core.training.run_directory import run_directory
 from absslab.core.training.settings import Settings, find_other_part
 
@@ -34,6 +36,8 @@ def run(arguments: Sequence[str]) -> LeftOut:
     for note in notes:
         give_notice(InputWarning(escape_braces(note)))
     settings = experiment.settings
+    if not find_process_group().is_first:  # the first process prints
+        return run_to_end(experiment.run()).left_out
     # Closing writes the end of the run even if printing fails.
     with closing(experiment.run()) as steps:
         training = LongWork(steps)

@@ -5,19 +5,23 @@ from collections.abc import Sequence
 import torch
 
 from absslab.core.common.errors import InputError
+from absslab.core.common.process_group import ALONE, ProcessGroup
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def choose_device(name: str = "auto", processes: ProcessGroup = ALONE) -> torch.device:
     """Choose the device to compute on.
 
     Args:
         name: auto (a GPU if there is one), cpu, cuda or cuda:1, ….
+        processes: which process this is; each of a machine gets a GPU of its own.
 
     Raises:
-        InputError: there is no such device.
+        InputError: there is no such device, or fewer than processes.
     """
+    if processes.local_size > 1 and name != "cpu":
+        return _choose_own_gpu(name, processes)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -32,6 +36,26 @@ def choose_device(name: str = "auto") -> torch.device:
             f"device is {name!r}, but PyTorch finds {n_gpus or 'no'} CUDA "
             f"{'GPUs' if n_gpus > 1 else 'GPU'}: use auto or cpu"
         )
+    return device
+
+
+def _choose_own_gpu(name: str, processes: ProcessGroup) -> torch.device:
+    """Choose the GPU of one of several processes of a machine; without any it is the CPU."""
+    if name not in ("auto", "cuda"):
+        raise InputError(
+            f"device is {name!r} for {processes.local_size} processes: expected auto, cpu or cuda, "
+            "with which each takes another GPU; CUDA_VISIBLE_DEVICES says which there are"
+        )
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not n_gpus and name == "auto":
+        return torch.device("cpu")
+    if n_gpus < processes.local_size:
+        raise InputError(
+            f"PyTorch finds {n_gpus or 'no'} CUDA {'GPUs' if n_gpus > 1 else 'GPU'} for "
+            f"{processes.local_size} processes: start one for each GPU, or pass --device cpu"
+        )
+    device = torch.device("cuda", processes.local_rank)
+    torch.cuda.set_device(device)
     return device
 
 

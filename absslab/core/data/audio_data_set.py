@@ -209,8 +209,16 @@ class AudioDataSet(Dataset[Tensor]):
             rng: source of randomness for shuffling the clips; None keeps their order.
             n_loaders: number of processes that read ahead, unless the clips are in memory.
         """
+        return self.batches_of(self.groups(batch_size, rng=rng), n_loaders=n_loaders)
+
+    def batches_of(self, groups: Sequence[list[int]], *, n_loaders: int = 0) -> Iterator[Batch]:
+        """Read batches whose clips are known.
+
+        Args:
+            groups: indices of the clips of each batch; see `groups`.
+            n_loaders: number of processes that read ahead, unless the clips are in memory.
+        """
         labels = torch.from_numpy(self.labels)
-        groups = self.groups(batch_size, rng=rng)
         for loaded in load_batches(self, groups, 0 if self.in_memory else n_loaders):
             references = None
             if loaded.references is not None:

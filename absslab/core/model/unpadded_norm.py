@@ -6,6 +6,9 @@ Axes: B batch, M bands, T frames.
 import torch
 from torch import Tensor, nn
 
+from absslab.core.common.process_group import sum_over_batch
+from absslab.core.model.differentiable_sum import differentiable_sum
+
 
 class UnpaddedNorm(nn.Module):
     """Subtracts the mean of a batch and divides by its deviation; has no weights.
@@ -55,9 +58,10 @@ class UnpaddedNorm(nn.Module):
             is_recording = (frames < counts.to(features.device)[:, None, None]).to(features)
         axes = (0, 2) if len(self.mean) > 1 else (0, 1, 2)
         weights = is_recording.expand_as(features)  # (B, M, T)
-        total = weights.sum(axes).reshape(-1, 1)
-        mean = (features * weights).sum(axes).reshape(-1, 1) / total
-        variance = ((features - mean).square() * weights).sum(axes).reshape(-1, 1) / total
+        total = sum_over_batch(weights.sum(axes).reshape(-1, 1))
+        mean = differentiable_sum((features * weights).sum(axes).reshape(-1, 1)) / total
+        deviations = (features - mean).square() * weights
+        variance = differentiable_sum(deviations.sum(axes).reshape(-1, 1)) / total
         return mean, variance
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ from absslab.core.common.errors import (
 )
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import copy_notices
+from absslab.core.common.process_group import find_process_group
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import (
     AudioDataSet,
@@ -27,10 +28,8 @@ from absslab.core.data.audio_data_set import (
 from absslab.core.data.batches import explain_killed_loaders
 from absslab.core.data.class_names import list_classes
 from absslab.core.data.identical_files import mark_files
-from absslab.core.data.layouts import TUT_RARE
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.model.separation_model import SeparationModel, build_model
-from absslab.core.training.config import TrainingConfig
 from absslab.core.training.event_thresholds import threshold_steps
 from absslab.core.training.events import (
     EpochResult,
@@ -43,7 +42,13 @@ from absslab.core.training.events import (
 from absslab.core.training.feature_store import FeatureStore, store_path, store_steps
 from absslab.core.training.initial_weights import InitialWeights
 from absslab.core.training.recording_length import fix_recording_length
-from absslab.core.training.resumption import damage_error, read_resumable, warn_about_lost_metrics
+from absslab.core.training.resumption import (
+    PLACES_OF_DATA,
+    change_settings,
+    damage_error,
+    read_resumable,
+    warn_about_lost_metrics,
+)
 from absslab.core.training.run_directory import (
     NoticeLog,
     RunReader,
@@ -57,30 +62,12 @@ from absslab.core.training.supervision import add_truth, check_supervision
 from absslab.core.training.trainer import Trainer, TrainingData, build_trainer
 from absslab.core.training.training_labels import (
     Labels,
+    check_alike,
     check_remaining,
     fingerprint_of,
     read_labels,
 )
 
-_PLACES_OF_DATA = ("data_folder", "audio_folder", "yaml_file", "labels")  # may be moved
-CHANGEABLE = (
-    "n_epochs",
-    "n_steps",
-    "test_every",
-    "patience",
-    "device",
-    "data_folder",
-    "audio_folder",
-    "yaml_file",
-    "labels",
-    "class_columns",
-    "in_memory",
-    "n_loaders",
-    "save_path",
-    "keep_every",
-    "choose_thresholds",
-    "on_error",
-)
 TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
 Preparation = Generator[TaskStep, None, Trainer]
 
@@ -118,7 +105,7 @@ class Experiment:
         folder = Path(checkpoint).resolve().parent
         save_path = str(best_checkpoint_path(folder))
         settings = replace(settings, run=replace(settings.run, save_path=save_path))
-        settings = _change_settings(settings, changes or {})
+        settings = change_settings(settings, changes or {})
         n_done = content["resume"]["epoch"]
         training = settings.training
         n_steps_done = content["resume"]["schedule"].get("n_steps_done", 0)
@@ -152,6 +139,7 @@ class Experiment:
 
         Raises:
             InputError: settings, folders or labels that can't be used; a run that is already there.
+            LostProcessError: another process that trains the same model has ended.
             KeyboardInterrupt: Ctrl-C; the run directory says "stopped" and can be resumed.
         """
         notices = NoticeLog()
@@ -161,6 +149,7 @@ class Experiment:
         settings = self.settings
         self._check_settings()
         check_save_path(settings.run.save_path)
+        processes = find_process_group()
         left_out = LeftOut(
             "train",
             on_error=settings.run.on_error,
@@ -168,7 +157,10 @@ class Experiment:
         )
         left_out.check()
         labels = read_labels(settings, self.checkpoint, left_out)
+        check_alike(processes, settings, [*labels.train, *labels.validation])
         initial = self._open_initial_weights()
+        if not processes.is_first:
+            return (yield from self._assist(labels, left_out, initial))
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
         notices.begin(writer)
         writer.log(list_classes(labels.classes))
@@ -183,7 +175,7 @@ class Experiment:
                         n_epochs = event.n_epochs
                     if isinstance(event, EpochResult):
                         epoch = event.epoch
-                    elif writer.is_stop_requested:
+                    elif _shall_stop(event, writer.is_stop_requested):
                         state = "stopped"
                         break
                     _report(event, writer)
@@ -205,6 +197,27 @@ class Experiment:
                 writer.write_status(state, epoch=epoch)
         return TrainingOutcome(
             state, epoch, n_epochs, writer.save_path, writer.last_checkpoint, left_out
+        )
+
+    def _assist(
+        self, labels: Labels, left_out: LeftOut, initial: InitialWeights | None
+    ) -> TrainingSteps:
+        """Train as a process that is not the first one, and writes nothing."""
+        trainer = yield from self._prepare(labels, left_out, initial)
+        state = "finished"
+        for event in trainer.run():
+            if _shall_stop(event):
+                state = "stopped"
+                break
+            yield event
+        writer = RunWriter(self.settings.run.save_path)
+        return TrainingOutcome(
+            state,
+            trainer.epoch,
+            trainer.n_epochs,
+            writer.save_path,
+            writer.last_checkpoint,
+            left_out,
         )
 
     def prepare(self) -> Preparation:
@@ -230,7 +243,7 @@ class Experiment:
         if not settings.run.save_path:
             raise InputError("save_path is missing: pass it, as in --save_path runs/first.ckpt")
         run_directory(settings.run.save_path)
-        choose_device(settings.run.device)
+        choose_device(settings.run.device, find_process_group())
         check_supervision(settings)
 
     def _open_initial_weights(self) -> InitialWeights | None:
@@ -244,6 +257,7 @@ class Experiment:
         self, labels: Labels, left_out: LeftOut, initial: InitialWeights | None
     ) -> Preparation:
         settings = self.settings
+        processes = find_process_group()
         train = yield from _report_task(
             "indexing training recordings",
             self._data_set_steps(labels, "train", left_out),
@@ -253,7 +267,7 @@ class Experiment:
             self._data_set_steps(labels, "validation", left_out),
         )
         torch.manual_seed(settings.training.seed)
-        device = choose_device(settings.run.device)
+        device = choose_device(settings.run.device, processes)
         if not train.lengths:
             left_out.stop_if_any()
             check_remaining(labels, train, validation, left_out)
@@ -262,27 +276,40 @@ class Experiment:
             initial.copy_to(model)
         model = model.to(device)
         if self.checkpoint is None:
-            train = yield from self._check_steps("training", train, model, left_out)
-            validation = yield from self._check_steps("validation", validation, model, left_out)
+            if processes.is_first:
+                train = yield from self._check_steps("training", train, model, left_out)
+                validation = yield from self._check_steps("validation", validation, model, left_out)
+            bad = processes.share(left_out.files)
+            if not processes.is_first:
+                for item in bad:
+                    left_out.add(item.file, item.error)
+                paths = {item.file for item in bad}
+                train, validation = train.without(paths), validation.without(paths)
             left_out.stop_if_any()
             check_remaining(labels, train, validation, left_out)
         stores: tuple[FeatureStore, FeatureStore] | None = None
         if folder := settings.data.feature_store:
+            if not processes.is_first:
+                processes.share(None)  # until the first process has written the stores
             train_store = yield from _report_task(
                 "computing training features", store_steps(folder, train, model.front_end)
             )
             validation_store = yield from _report_task(
                 "computing validation features", store_steps(folder, validation, model.front_end)
             )
+            if processes.is_first:
+                processes.share(None)
             stores = (train_store, validation_store)
         data = TrainingData(train, validation, stores, settings.data.n_loaders)
-        trainer = build_trainer(model, settings.training, settings.augmentation, data)
+        trainer = build_trainer(model, settings.training, settings.augmentation, data, processes)
         if self.checkpoint is not None:
             self._load_state(trainer, self.checkpoint)
             return trainer
-        # initial weights come with the statistics of the features
-        for n_read in trainer.examine_recordings(fit_features=initial is None):
-            yield TaskStep("reading training recordings", n_read, len(train))
+        if processes.is_first:
+            # initial weights come with the statistics of the features
+            for n_read in trainer.examine_recordings(fit_features=initial is None):
+                yield TaskStep("reading training recordings", n_read, len(train))
+        trainer.copy_from_first()
         return trainer
 
     def _load_state(self, trainer: Trainer, content: Mapping[str, Any]) -> None:
@@ -396,6 +423,18 @@ class Experiment:
         writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
 
 
+def _shall_stop(event: TrainingEvent, is_requested: bool = False) -> bool:
+    """Return whether to stop after an event, the same in all processes.
+
+    Args:
+        event: the event; all processes have all steps of the optimizer, but not all others.
+        is_requested: whether the first process was asked to.
+    """
+    if isinstance(event, StepDone):
+        return find_process_group().share(is_requested)
+    return is_requested
+
+
 def _report(event: TrainingEvent, writer: RunWriter) -> None:
     """Write the progress of the training to the run directory."""
     match event:
@@ -427,60 +466,6 @@ def _report_task(task: str, steps: Steps[Result]) -> Generator[TaskStep, None, R
     return work.result
 
 
-def _change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Apply changes to settings that do not make it another training.
-
-    Other settings may be given as they are.
-    """
-    changes = dict(changes)
-    if changes.get("audio_folder") and settings.data.data_set_type != TUT_RARE:
-        changes["data_folder"] = changes.pop("audio_folder")  # another name of it
-    configs = settings.sections().values()
-    for name, value in changes.items():
-        if name in CHANGEABLE:
-            continue
-        before = [config for config in configs if hasattr(config, name)]
-        if before and replace(before[0], **{name: value}) == before[0]:
-            continue
-        was = f" from {format_setting(getattr(before[0], name))}" if before else ""
-        raise InputError(
-            f"{name} can't change{escape_braces(was)} when a run is resumed; what can: "
-            f"{', '.join(CHANGEABLE)}"
-        )
-    changed: dict[str, Any] = {}
-    for section in ("data", "training", "run"):
-        config = getattr(settings, section)
-        own = {
-            name: value
-            for name, value in changes.items()
-            if name in CHANGEABLE and hasattr(config, name)
-        }
-        changed[section] = replace(config, **own)
-    _check_length(settings.training, changed["training"])
-    if "n_epochs" in changes:
-        changed["training"] = replace(changed["training"], least_steps=0)
-    return replace(settings, **changed)
-
-
-def _check_length(before: TrainingConfig, after: TrainingConfig) -> None:
-    """Check that the length of a training is still measured in what it was measured in."""
-    if before.n_steps is None and after.n_steps is not None:
-        raise InputError(
-            f"n_steps is {after.n_steps}, but the length of this run is in epochs: "
-            "pass another --n_epochs instead"
-        )
-    if before.n_steps is not None and after.n_steps is None:
-        raise InputError(
-            f"n_steps is none, but the length of this run is {before.n_steps} steps: "
-            "pass another number"
-        )
-    if before.n_steps is not None and after.n_epochs != before.n_epochs:
-        raise InputError(
-            f"n_epochs is {after.n_epochs}, but the length of this run is n_steps "
-            f"{after.n_steps}: pass another --n_steps instead"
-        )
-
-
 def train_or_resume(
     values: Mapping[str, Any],
 ) -> Generator[TrainingEvent, None, TrainingOutcome | None]:
@@ -500,7 +485,7 @@ def train_or_resume(
     """
     places = {
         name: str(Path(values[name]).resolve())
-        for name in (*_PLACES_OF_DATA, "save_path", "initial_weights")
+        for name in (*PLACES_OF_DATA, "save_path", "initial_weights")
         if values.get(name)
     }
     settings = Settings.from_flags({**values, **places})
@@ -514,7 +499,7 @@ def train_or_resume(
         return None
     # The data may have been moved since.
     data = settings.data
-    changes = {name: getattr(data, name) for name in _PLACES_OF_DATA}
+    changes = {name: getattr(data, name) for name in PLACES_OF_DATA}
     changes["device"] = settings.run.device
     return (yield from Experiment.resume(last_checkpoint, changes).run())
 
@@ -528,7 +513,7 @@ def _check_same_settings(folder: Path, config: Mapping[str, Any], settings: Sett
         values_before = config.get(section, {})
         for name, now in values_now.items():
             before = values_before.get(name)
-            if before != now and name not in _PLACES_OF_DATA:
+            if before != now and name not in PLACES_OF_DATA:
                 raise InputError(
                     f"{{folder}} was trained with {name} {escape_braces(format_setting(before))}, "
                     f"not {escape_braces(format_setting(now))}: choose another place, or remove it",

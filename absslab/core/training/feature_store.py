@@ -8,7 +8,7 @@ full disk by an error; libraries that map files into memory are killed by it.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -121,13 +121,11 @@ class FeatureStore:
         """Yield the features of each recording: (1, C, M, T)."""
         return (self[index][None] for index in range(len(self)))
 
-    def batches(
-        self, batch_size: int, *, rng: np.random.Generator | None = None
-    ) -> Iterator[FeatureBatch]:
-        """Yield the batches of the data set's own `batches`, as features read from disk."""
+    def batches_of(self, groups: Sequence[list[int]]) -> Iterator[FeatureBatch]:
+        """Read batches, as the data set's own `batches_of` does, as features from disk."""
         labels = torch.from_numpy(self.data_set.labels)
         lengths = torch.tensor(self.data_set.lengths)
-        for group in self.data_set.groups(batch_size, rng=rng):
+        for group in groups:
             frames = [self[index].movedim(-1, 0) for index in group]  # (T, C, M) each
             padded = nn.utils.rnn.pad_sequence(frames, batch_first=True)  # (B, T, C, M)
             features = padded.movedim(1, -1)  # (B, C, M, T)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from absslab.core.common.process_group import count_over_batch, sum_over_batch
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.network_parts import real_frames
 from absslab.core.model.pooling import GAP
@@ -40,7 +41,7 @@ def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:
 def _mean_of_known(cost: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cost of the labels that are known; 0 if none is."""
     is_known = ~labels.isnan()  # (B, K)
-    return (cost * is_known).sum() / is_known.sum().clamp_min(1)
+    return (cost * is_known).sum() / sum_over_batch(is_known.sum()).clamp_min(1)
 
 
 TAG_LOSSES = {"BCE": _bce, "MultiLabelSoftMarginLoss": _soft_margin}
@@ -89,7 +90,7 @@ def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = No
         masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are not padding → ().
     """
     absent = (labels == 0).to(masks.dtype)  # (B, K)
-    return (GAP()(masks, n_frames) * absent).sum() / absent.sum().clamp_min(1)
+    return (GAP()(masks, n_frames) * absent).sum() / sum_over_batch(absent.sum()).clamp_min(1)
 
 
 def silent_mask_loss(masks: Tensor, frames: FrameLabels, n_frames: Tensor | None = None) -> Tensor:
@@ -99,7 +100,7 @@ def silent_mask_loss(masks: Tensor, frames: FrameLabels, n_frames: Tensor | None
         masks (B, K, M, T), n_frames (B,): frames that are not padded → ().
     """
     silent = _where(~frames.possible, n_frames)  # (B, K, T)
-    return (masks.mean(2) * silent).sum() / silent.sum().clamp_min(1)
+    return (masks.mean(2) * silent).sum() / sum_over_batch(silent.sum()).clamp_min(1)
 
 
 def tag_frames(masks: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ def frame_tag_loss(tags: Tensor, frames: FrameLabels, n_frames: Tensor | None = 
     weights = _where(frames.certain | ~frames.possible, n_frames)  # (B, K, T)
     clean = tags.nan_to_num().clamp(0, 1)
     cost = nn.functional.binary_cross_entropy(clean, frames.certain.float(), reduction="none")
-    return (weights * cost).sum() / weights.sum().clamp_min(1)
+    return (weights * cost).sum() / sum_over_batch(weights.sum()).clamp_min(1)
 
 
 def _where(cells: Tensor, n_frames: Tensor | None) -> Tensor:
@@ -313,7 +314,7 @@ def share_loss(
             grouped = grouped + _BACKGROUND_CREDIT * steady * log_background.exp()
         cost = cost + share * torch.log(grouped.clamp(max=1) + _EPSILON)
     cost = cost + background * log_rest  # (B, M, T)
-    return -(shares.weights * cost).mean()
+    return -(shares.weights * cost).sum() / count_over_batch(cost)
 
 
 def _may_be_steady(possible: Tensor, steady_classes: Tensor) -> Tensor:
@@ -376,7 +377,7 @@ def source_share_loss(
     log_rest = torch.log(log_background.exp() + _EPSILON)  # (B, M, T)
     cost = (weights[sources.recordings] * shares.classes * log_masks).sum()
     cost = cost + (weights * shares.background * log_rest).sum()
-    return -cost / weights.numel()
+    return -cost / count_over_batch(weights)
 
 
 def ratio_mask_loss(
@@ -389,4 +390,4 @@ def ratio_mask_loss(
     """
     ideal = torch.zeros_like(masks)
     ideal[sources.recordings, sources.classes] = shares.classes
-    return (weights[:, None] * (masks - ideal).abs()).mean()
+    return (weights[:, None] * (masks - ideal).abs()).sum() / count_over_batch(masks)

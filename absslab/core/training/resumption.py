@@ -1,15 +1,38 @@
-"""Read the checkpoint that a run is resumed from, and check that it can be."""
+"""Read the checkpoint that a run is resumed from, and change what may change of its settings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from absslab.core.common.config import format_setting
 from absslab.core.common.errors import InputError, InputWarning, escape_braces, shorten
 from absslab.core.common.notices import give_notice
+from absslab.core.data.layouts import TUT_RARE
 from absslab.core.model.checkpoint import read_checkpoint
+from absslab.core.training.config import TrainingConfig
 from absslab.core.training.run_directory import RunReader, best_checkpoint_path
 from absslab.core.training.settings import Settings
 
+PLACES_OF_DATA = ("data_folder", "audio_folder", "yaml_file", "labels")  # may be moved
+CHANGEABLE = (
+    "n_epochs",
+    "n_steps",
+    "test_every",
+    "patience",
+    "device",
+    "data_folder",
+    "audio_folder",
+    "yaml_file",
+    "labels",
+    "class_columns",
+    "in_memory",
+    "n_loaders",
+    "save_path",
+    "keep_every",
+    "choose_thresholds",
+    "on_error",
+)
 _FIELDS: dict[str, tuple[type, ...]] = {  # of the state that `Trainer.state` returns, and data
     "weights": (dict,),
     "optimizer": (dict,),
@@ -49,6 +72,60 @@ def read_resumable(checkpoint: str | Path) -> tuple[dict[str, Any], Settings]:
         return content, Settings.from_json(content["made"]["settings"])
     except (KeyError, TypeError, AttributeError) as error:
         raise damage_error(checkpoint, f"it lacks settings, {error}") from None
+
+
+def change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Apply changes to settings that do not make it another training.
+
+    Other settings may be given as they are.
+    """
+    changes = dict(changes)
+    if changes.get("audio_folder") and settings.data.data_set_type != TUT_RARE:
+        changes["data_folder"] = changes.pop("audio_folder")  # another name of it
+    configs = settings.sections().values()
+    for name, value in changes.items():
+        if name in CHANGEABLE:
+            continue
+        before = [config for config in configs if hasattr(config, name)]
+        if before and replace(before[0], **{name: value}) == before[0]:
+            continue
+        was = f" from {format_setting(getattr(before[0], name))}" if before else ""
+        raise InputError(
+            f"{name} can't change{escape_braces(was)} when a run is resumed; what can: "
+            f"{', '.join(CHANGEABLE)}"
+        )
+    changed: dict[str, Any] = {}
+    for section in ("data", "training", "run"):
+        config = getattr(settings, section)
+        own = {
+            name: value
+            for name, value in changes.items()
+            if name in CHANGEABLE and hasattr(config, name)
+        }
+        changed[section] = replace(config, **own)
+    _check_length(settings.training, changed["training"])
+    if "n_epochs" in changes:
+        changed["training"] = replace(changed["training"], least_steps=0)
+    return replace(settings, **changed)
+
+
+def _check_length(before: TrainingConfig, after: TrainingConfig) -> None:
+    """Check that the length of a training is still measured in what it was measured in."""
+    if before.n_steps is None and after.n_steps is not None:
+        raise InputError(
+            f"n_steps is {after.n_steps}, but the length of this run is in epochs: "
+            "pass another --n_epochs instead"
+        )
+    if before.n_steps is not None and after.n_steps is None:
+        raise InputError(
+            f"n_steps is none, but the length of this run is {before.n_steps} steps: "
+            "pass another number"
+        )
+    if before.n_steps is not None and after.n_epochs != before.n_epochs:
+        raise InputError(
+            f"n_epochs is {after.n_epochs}, but the length of this run is n_steps "
+            f"{after.n_steps}: pass another --n_steps instead"
+        )
 
 
 def damage_error(checkpoint: str | Path, problem: object) -> InputError:

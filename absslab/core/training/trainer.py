@@ -4,7 +4,7 @@ A run that is interrupted and resumed ends with exactly the weights of an uninte
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -14,11 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.common.devices import PRECISIONS, choose_precision
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, InputWarning
+from absslab.core.common.notices import give_notice
+from absslab.core.common.process_group import ALONE, ProcessGroup
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.batches import Batch
 from absslab.core.model.separation_model import SeparationModel
+from absslab.core.model.shared_batch_norm import share_batch_norms
 from absslab.core.training.augmentation import AugmentationConfig
+from absslab.core.training.batch_gradient import (
+    BatchGradient,
+    BatchPart,
+    build_batch_gradient,
+)
 from absslab.core.training.config import OPTIMIZERS, TrainingConfig
 from absslab.core.training.events import EpochResult, StepDone
 from absslab.core.training.feature_store import FeatureBatch, FeatureStore
@@ -46,20 +54,44 @@ class TrainingData:
     stores: tuple[FeatureStore, FeatureStore] | None = None
     n_loaders: int = 0
 
-    def train_batches(
-        self, batch_size: int, rng: np.random.Generator
-    ) -> Iterator[Batch | FeatureBatch]:
-        """Yield shuffled batches of the training recordings."""
-        if self.stores:
-            return self.stores[0].batches(batch_size, rng=rng)
-        return self.train.batches(batch_size, rng=rng, n_loaders=self.n_loaders)
+    def train_parts(
+        self, batch_size: int, rng: np.random.Generator, processes: ProcessGroup
+    ) -> Iterator[BatchPart]:
+        """Yield what a process has of each of the shuffled batches of the training recordings.
 
-    def validation_batches(self, batch_size: int) -> Iterator[Batch | FeatureBatch]:
-        """Yield batches of the validation recordings: one at a time where lengths differ."""
+        Args:
+            batch_size: number of recordings of a batch, those of all processes together.
+            rng: source of randomness for shuffling, the same in all processes.
+            processes: between which each batch is divided.
+        """
+        groups = self.train.groups(batch_size, rng=rng)
+        own = [group[processes.rank :: processes.size] for group in groups]
+        batches = self._read(0, [part for part in own if part])
+        for group, part in zip(groups, own, strict=True):
+            batch: Batch | FeatureBatch | None = None
+            if part:
+                batch = next(batches)
+            yield BatchPart(min(len(group), processes.size), batch)
+
+    def validation_batches(
+        self, batch_size: int, processes: ProcessGroup = ALONE
+    ) -> Iterator[Batch | FeatureBatch]:
+        """Yield batches of the validation recordings: one at a time where lengths differ.
+
+        Args:
+            batch_size: number of recordings of a batch.
+            processes: between which the batches are divided.
+        """
         size = batch_size if len(set(self.validation.lengths)) == 1 else 1
+        groups = self.validation.groups(size)
+        return self._read(1, groups[processes.rank :: processes.size])
+
+    def _read(self, split: int, groups: Sequence[list[int]]) -> Iterator[Batch | FeatureBatch]:
+        """Read batches of the training recordings (0) or of the validation recordings (1)."""
         if self.stores:
-            return self.stores[1].batches(size)
-        return self.validation.batches(size, n_loaders=self.n_loaders)
+            return self.stores[split].batches_of(groups)
+        data_set = (self.train, self.validation)[split]
+        return data_set.batches_of(groups, n_loaders=self.n_loaders)
 
 
 class Trainer:
@@ -75,6 +107,7 @@ class Trainer:
         optimizer: of the model's parameters.
         schedule: of the learning rate.
         scaler: of the gradients.
+        gradient: computes the gradient of a batch, alone or with other processes.
         metric: by which the best model is chosen.
     """
 
@@ -90,6 +123,7 @@ class Trainer:
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
         scaler: torch.amp.GradScaler,
+        gradient: BatchGradient,
         metric: str,
     ):
         self.model = model
@@ -101,6 +135,8 @@ class Trainer:
         self.optimizer = optimizer
         self.schedule = schedule
         self.scaler = scaler
+        self.gradient = gradient
+        self.processes = gradient.processes
         self.metric = metric
         self.epoch = 0  # done so far
         self.best: float | None = None  # rank of the best model, larger is better
@@ -113,20 +149,26 @@ class Trainer:
 
         Raises:
             InputError: the loss is not finite.
+            LostProcessError: another process of the group has ended.
         """
         config = self.config
         while self.epoch < self.n_epochs and not self.is_out_of_patience:
             start = time.perf_counter()
             rng = np.random.default_rng([config.seed, self.epoch])
-            torch.manual_seed(int(rng.integers(1 << 62)))  # dropout
+            torch.manual_seed(int(rng.integers(1 << 62)) + self.processes.rank)  # dropout
+            own_rng = rng  # for the augmentation
+            if not self.processes.is_first:
+                own_rng = np.random.default_rng([config.seed, self.epoch, self.processes.rank])
             self.model.train()
             sums: dict[str, Tensor] = {}
             n_epochs, n_steps = self.n_epochs, self.n_steps
-            batches = islice(self.data.train_batches(config.batch_size, rng), n_steps)
-            for step, batch in enumerate(map(self._to_device, batches), start=1):
+            parts = self.data.train_parts(config.batch_size, rng, self.processes)
+            n_own = 0
+            for step, part in enumerate(islice(parts, n_steps), start=1):
+                n_own += 0 if part.batch is None else len(part.batch.labels)
+                part = part._replace(batch=_move(part.batch, self.model.device))
                 self.optimizer.zero_grad(set_to_none=True)
-                losses, _ = self.objective(self.model, batch, rng)
-                self.scaler.scale(losses["total"]).backward()
+                losses = self.gradient.backward(part, own_rng, self.scaler)
                 if config.gradient_clip:
                     self.scaler.unscale_(self.optimizer)
                     nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
@@ -135,9 +177,12 @@ class Trainer:
                 self.schedule.after_step()
                 self.average.update(self.schedule.n_steps_done)
                 for name, value in losses.items():
-                    sums[name] = sums.get(name, 0) + value.detach()
+                    sums[name] = sums.get(name, 0) + value
                 yield StepDone(self.epoch + 1, step, n_steps)
             result = self._epoch_result(sums, start, n_epochs, n_steps)
+            if self.processes.size > 1:
+                rates = self.processes.gather(n_own / result.seconds)
+                result = replace(result, process_rates=rates)
             self.epoch += 1
             rank = None
             if self.epoch % config.test_every == 0 or self.epoch == n_epochs:
@@ -200,6 +245,16 @@ class Trainer:
         if self.average.model is not self.model:
             self.average.model.front_end.load_state_dict(front_end.state_dict())
 
+    def copy_from_first(self) -> None:
+        """Take what the first process learnt by `examine_recordings`."""
+        for model in dict.fromkeys((self.model, self.average.model)):
+            self.processes.copy_from_first(model.state_dict().values())
+        targets = self.objective.share_targets
+        if targets is not None:
+            steady_classes = self.processes.share(_on_cpu(targets.steady_classes))
+            if steady_classes is not None:
+                targets.steady_classes = steady_classes.to(self.model.device)
+
     @torch.no_grad()
     def _examine(self, batches: Iterator[Batch]) -> Iterator[Tensor]:
         """Yield the features of batches, and find the steady classes at the end."""
@@ -222,13 +277,14 @@ class Trainer:
     def validate(self) -> ValidationScores:
         """Score the model that would be saved on the validation recordings."""
         self.model.eval()
-        batches = self.data.validation_batches(self.config.batch_size)
+        batches = self.data.validation_batches(self.config.batch_size, self.processes)
         return validate(
             self.average.model,
             self.objective,
             self.data.validation,
-            map(self._to_device, batches),
+            (_move(batch, self.model.device) for batch in batches),
             self.config,
+            self.processes,
         )
 
     def state(self) -> dict[str, Any]:
@@ -268,15 +324,15 @@ class Trainer:
         if self.objective.share_targets is not None and steady_classes is not None:
             self.objective.share_targets.steady_classes = steady_classes.to(self.model.device)
 
-    def _to_device(self, batch: Batch | FeatureBatch) -> Batch | FeatureBatch:
-        return _move(batch, self.model.device)
-
     def _epoch_result(
         self, sums: Mapping[str, Tensor], start: float, n_epochs: int, n_steps: int
     ) -> EpochResult:
         """Return the result of an epoch that began at `start`, before its evaluation."""
         epoch = self.epoch + 1
-        losses = {name: float(total) / n_steps for name, total in sums.items()}
+        names = self.processes.share(list(sums))  # the first process has a part of every batch
+        nothing = torch.zeros((), device=self.model.device)
+        totals = self.processes.sum(torch.stack([sums.get(name, nothing) for name in names]))
+        losses = {name: float(total) / n_steps for name, total in zip(names, totals, strict=True)}
         if not np.isfinite(losses["total"]):
             raise InputError(
                 f"the loss is {losses['total']} in epoch {epoch}: lower learning_rate, "
@@ -312,6 +368,7 @@ def build_trainer(
     config: TrainingConfig,
     augmentation: AugmentationConfig,
     data: TrainingData,
+    processes: ProcessGroup = ALONE,
 ) -> Trainer:
     """Build a trainer from configs, a model and data.
 
@@ -320,15 +377,21 @@ def build_trainer(
         config: settings of the training.
         augmentation: how training recordings are varied.
         data: the recordings.
+        processes: that train the model together; all of them have to call this.
 
     Raises:
-        InputError: the device does not support the precision.
+        InputError: the device does not support the precision, or there are more processes than
+            recordings in a batch.
     """
+    _check_processes(processes, config, augmentation, data)
     precision = choose_precision(config.precision, model.device)
     dtype = PRECISIONS[precision]
     targets = None
     if config.share_weight or config.supervision == "sources":
         targets = ShareTargets(model.front_end).to(model.device)
+    if processes.size > 1:
+        share_batch_norms(model)
+    objective = Objective(config, augmentation, dtype, targets)
     groups = parameter_groups(model, config)
     optimizer = OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate)
     return Trainer(
@@ -337,12 +400,54 @@ def build_trainer(
         data,
         precision=precision,
         average=build_weight_average(model, config.average_decay),
-        objective=Objective(config, augmentation, dtype, targets),
+        objective=objective,
         optimizer=optimizer,
         schedule=build_schedule(optimizer, config, steps_per_epoch(data, config)),
         scaler=torch.amp.GradScaler(model.device.type, enabled=dtype is torch.float16),
+        gradient=build_batch_gradient(
+            model,
+            objective,
+            processes,
+            n_last=(len(data.train) - 1) % config.batch_size + 1,
+            pads=len(set(data.train.lengths)) > 1,
+        ),
         metric=choose_metric(config, data.validation.labels),
     )
+
+
+def _check_processes(
+    processes: ProcessGroup,
+    config: TrainingConfig,
+    augmentation: AugmentationConfig,
+    data: TrainingData,
+) -> None:
+    """Check that each process gets a part of a batch.
+
+    Raises:
+        InputError: there are more processes than recordings, in a batch or in all.
+    """
+    n_processes = processes.size
+    if n_processes > config.batch_size:
+        raise InputError(
+            f"batch_size is {config.batch_size} for {n_processes} processes: expected a recording "
+            "of each batch for each process or more; pass a larger --batch_size, or start fewer"
+        )
+    if n_processes > len(data.train):
+        raise InputError(
+            f"there are {len(data.train)} training recordings for {n_processes} processes: "
+            "expected one for each or more; start fewer"
+        )
+    if n_processes > 1 and augmentation.pair_probability and config.batch_size < 2 * n_processes:
+        give_notice(
+            InputWarning(
+                f"some of the {n_processes} processes have one recording of each batch, which they "
+                f"add to no other: for pairs pass --batch_size {2 * n_processes} or more"
+            )
+        )
+
+
+def _on_cpu(values: Tensor | None) -> Tensor | None:
+    return None if values is None else values.cpu()
 
 
 def _move(content: Any, device: torch.device) -> Any:

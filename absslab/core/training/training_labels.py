@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.process_group import ProcessGroup
+from absslab.core.common.version import __version__
 from absslab.core.data.audio_data_set import AudioDataSet, read_split
 from absslab.core.data.labelled_recordings import (
     EventReader,
@@ -18,6 +20,7 @@ from absslab.core.data.labelled_recordings import (
     warn_about_classes_without_recordings,
 )
 from absslab.core.data.true_sources import check_recording
+from absslab.core.training.resumption import PLACES_OF_DATA
 from absslab.core.training.settings import Settings
 from absslab.core.training.supervision import check_truth
 
@@ -89,6 +92,50 @@ def read_labels(
             f"thresholds has {n_thresholds} values: expected 1, or {len(classes)}, one per class"
         )
     return labels
+
+
+def check_alike(
+    processes: ProcessGroup, settings: Settings, recordings: Sequence[LabelledRecording]
+) -> None:
+    """Check that all processes train the same model on the same recordings.
+
+    Args:
+        processes: all of them have to call this.
+        settings: of the training.
+        recordings: to train and to validate on.
+
+    Raises:
+        InputError: a process has another version, other settings, recordings or labels.
+    """
+    sections = {name: values for name, values in settings.to_json().items() if name != "run"}
+    sections["data"] = {
+        name: value for name, value in sections["data"].items() if name not in PLACES_OF_DATA
+    }
+    own = _ProcessData(
+        processes.describe(), __version__, sections, len(recordings), fingerprint_of(recordings)
+    )
+    first, *others = processes.gather(own)
+    for other in others:
+        if other.version != first.version:
+            difference = f"ABSSLab {other.version} instead of {first.version}"
+        elif other.settings != first.settings:
+            difference = "other settings: start all with the same command"
+        elif other.recordings != first.recordings:
+            numbers = f"{other.n_recordings} instead of {first.n_recordings}"
+            difference = f"other recordings or labels ({numbers}): let all see the same data_folder"
+        else:
+            continue
+        raise InputError(
+            escape_braces(f"{other.process} has {difference} (compared with {first.process})")
+        )
+
+
+class _ProcessData(NamedTuple):
+    process: str  # which one, in words
+    version: str
+    settings: dict[str, Any]
+    n_recordings: int
+    recordings: str  # their fingerprint
 
 
 def _leave_out_again(

@@ -11,6 +11,7 @@ import torch
 
 from absslab.core.common.errors import InputWarning
 from absslab.core.common.notices import give_notice
+from absslab.core.common.process_group import ALONE, ProcessGroup
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.batches import Batch
 from absslab.core.metrics.tagging import (
@@ -74,6 +75,7 @@ def validate(
     data_set: AudioDataSet,
     batches: Iterable[Batch | FeatureBatch],
     config: TrainingConfig,
+    processes: ProcessGroup = ALONE,
 ) -> ValidationScores:
     """Score a model.
 
@@ -85,18 +87,22 @@ def validate(
         data_set: the validation recordings.
         batches: batches of this data set, on the device of the model.
         config: thresholds and averages of the scores.
+        processes: between which the batches are divided; all of them return the same scores.
     """
     model.eval()
     clip_probabilities = np.zeros(data_set.labels.shape, np.float32)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64)
     for batch in batches:
         batch_loss = objective(model, batch)
         total += float(batch_loss.losses["total"]) * len(batch.labels)
         clips = batch.indices.cpu().numpy()
         clip_probabilities[clips] = batch_loss.probabilities.cpu().numpy()
+    # a process knows the probabilities of its own batches, and has 0 for those of the others
+    clip_probabilities = processes.sum(torch.from_numpy(clip_probabilities)).numpy()
+    total = processes.sum(total)
     labels, probabilities = data_set.max_per_recording(clip_probabilities)
     thresholds = config.thresholds
-    metrics: dict[str, float | None] = {LOSS: total / len(data_set)}
+    metrics: dict[str, float | None] = {LOSS: float(total) / len(data_set)}
     metrics |= tagging_scores(
         labels, probabilities, thresholds=thresholds, average=config.metric_average
     )

@@ -305,7 +305,8 @@ def test_batches_are_those_of_the_waveforms_with_no_recording_decoded_again(
     store = open_store(tmp_path / "store", data_set, front_end)
     by_waveform = list(data_set.batches(2, rng=np.random.default_rng(3)))
     monkeypatch.setattr("absslab.core.audio.sound_files.load", None)
-    stored_batches = list(store.batches(2, rng=np.random.default_rng(3)))
+    groups = data_set.groups(2, rng=np.random.default_rng(3))
+    stored_batches = list(store.batches_of(groups))
     assert len(stored_batches) == len(by_waveform)
     for features, waveforms in zip(stored_batches, by_waveform, strict=True):
         assert torch.equal(features.labels, waveforms.labels)

@@ -106,6 +106,9 @@ class RunView(Part):
         facts["device"] = status.device or "–"
         facts["learning rate"] = _format_number(last.get("learning_rate"), "{:.3g}")
         facts["recordings/s"] = _format_number(last.get("recordings_per_second"), "{:.1f}")
+        if rates := last.get("process_rates"):
+            each = " + ".join(_format_number(rate, "{:.1f}") for rate in rates)
+            facts["recordings/s"] += f", of {len(rates)} processes: {each}"
         facts["GPU memory"] = _format_number(_scale(last.get("gpu_memory"), 2**-30), "{:.2f} GiB")
         seconds_left = reader.estimate_seconds_left()
         facts["time left"] = "–" if seconds_left is None else format_duration(seconds_left)

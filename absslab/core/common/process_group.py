@@ -1,0 +1,290 @@
+"""The processes that train one model together, as PyTorch's torchrun starts them.
+
+Each has a copy of the model and a part of every batch; the first one alone writes and prints. A
+program that torchrun did not start is a group of one process, for which all of this does nothing.
+"""
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from absslab.core.common.errors import InputError, Reason, WorkError, escape_braces
+
+if TYPE_CHECKING:  # the command line needs this module, and PyTorch only where it trains
+    import torch.distributed as dist
+    from torch import Tensor
+
+Value = TypeVar("Value")
+_SET_BY_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_TO_FIND_EACH_OTHER = timedelta(minutes=10)
+# The others wait while the first process reads all recordings; that one has ended is known at once.
+_TO_WORK = timedelta(days=7)
+_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
+
+_batch_group: "dist.ProcessGroup | None" = None  # the processes that have a part of the batch
+_store: "dist.Store | None" = None  # what all processes can read and write
+
+
+class LostProcessError(WorkError):
+    """Another process of the group has ended."""
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """The processes that work together, and which of them this is.
+
+    Args:
+        rank: number of this process, from 0.
+        size: number of processes.
+        local_rank: number of this process among those of its machine.
+        local_size: number of processes of its machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes and prints."""
+        return self.rank == 0
+
+    def share(self, value: Value) -> Value:
+        """Return the value that the first process has.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.size == 1:
+            return value
+        import torch.distributed as dist
+
+        values = [value]
+        with explain_lost_process(self):
+            dist.broadcast_object_list(values)
+        return values[0]
+
+    def gather(self, value: Value) -> list[Value]:
+        """Return the values of all processes.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.size == 1:
+            return [value]
+        import torch.distributed as dist
+
+        values: list[Any] = [None] * self.size
+        with explain_lost_process(self):
+            dist.all_gather_object(values, value)
+        return values
+
+    def sum(self, values: "Tensor") -> "Tensor":
+        """Return the sum of the tensors that the processes have, of one shape.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.size == 1:
+            return values
+        import torch.distributed as dist
+
+        total = values.detach().cpu().clone()
+        with explain_lost_process(self):
+            dist.all_reduce(total)
+        return total.to(values.device)
+
+    def copy_from_first(self, tensors: Iterable["Tensor"]) -> None:
+        """Set tensors to the values that they have in the first process.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.size == 1:
+            return
+        import torch
+        import torch.distributed as dist
+
+        with explain_lost_process(self):
+            for tensor in tensors:
+                values = tensor.detach().cpu().contiguous()
+                dist.broadcast(values, 0)
+                with torch.no_grad():
+                    tensor.copy_(values)
+
+    def describe(self) -> str:
+        """Return which process this is, in words."""
+        return f"process {self.rank} of {self.size} on {socket.gethostname()}"
+
+
+ALONE = ProcessGroup()
+
+
+def find_process_group() -> ProcessGroup:
+    """Return the group that this process has joined; a group of one if it has not joined any."""
+    return ALONE if _store is None else _read_variables(os.environ)
+
+
+def is_started_by_torchrun() -> bool:
+    """Return whether torchrun started this process as one of several."""
+    return all(name in os.environ for name in _SET_BY_TORCHRUN) and os.environ["WORLD_SIZE"] != "1"
+
+
+def may_report(message: str) -> bool:
+    """Return whether this process prints a message: of those that have the same one, one does."""
+    if _store is None:
+        return True
+    try:
+        is_first = _store.add(f"message {message}", 1) == 1
+        _store.add("reports", int(is_first))
+    except RuntimeError:  # the machine that has the store is gone
+        return find_process_group().is_first
+    return is_first
+
+
+def has_any_reported() -> bool:
+    """Return whether a process of the group has printed a message."""
+    try:
+        return _store is not None and _store.add("reports", 0) > 0
+    except RuntimeError:
+        return False
+
+
+@contextmanager
+def join_process_group() -> Iterator[ProcessGroup]:
+    """Join the other processes that torchrun started, within the block.
+
+    Raises:
+        InputError: the variables of torchrun are not those of a process of a group.
+        WorkError: the others can't be found.
+    """
+    global _store
+    if not is_started_by_torchrun():
+        yield ALONE
+        return
+    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
+
+    group = _read_variables(os.environ)
+    try:
+        store, rank, size = next(rendezvous("env://", timeout=_TO_FIND_EACH_OTHER))
+        dist.init_process_group(
+            "gloo",
+            store=dist.PrefixStore("group", store),
+            rank=rank,
+            world_size=size,
+            timeout=_TO_WORK,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise WorkError(
+            f"{escape_braces(group.describe())} can't reach the others at "
+            f"{escape_braces(os.environ['MASTER_ADDR'])}:{escape_braces(os.environ['MASTER_PORT'])}"
+            " ({reason}): check torchrun's --rdzv_endpoint and that the machines reach each other",
+            reason=Reason.of(error),
+        ) from None
+    _store = dist.PrefixStore("absslab", store)
+    try:
+        yield group
+    finally:
+        _store = None
+        dist.destroy_process_group()
+
+
+def _read_variables(variables: Mapping[str, str]) -> ProcessGroup:
+    """Read which process this is from what torchrun sets.
+
+    Raises:
+        InputError: they are no numbers of a process in a group.
+    """
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    values = dict(zip(names, ("0", "1", "0", "1"), strict=True)) | {
+        name: variables[name] for name in names if name in variables
+    }
+    if not all(value.isascii() and value.isdecimal() for value in values.values()) or not (
+        int(values["RANK"]) < int(values["WORLD_SIZE"])
+    ):
+        given = ", ".join(f"{name}={value}" for name, value in values.items())
+        raise InputError(
+            f"the environment has {given}: expected numbers as torchrun sets them, RANK below "
+            "WORLD_SIZE"
+        )
+    return ProcessGroup(*(int(values[name]) for name in names))
+
+
+@contextmanager
+def explain_lost_process(group: ProcessGroup) -> Iterator[None]:
+    """Say in words that another process has ended, which PyTorch tells by errors of its network.
+
+    Raises:
+        LostProcessError: one has.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if group.size == 1 or not any(text in str(error) for text in _LOST):
+            raise
+        raise LostProcessError(
+            f"another of the {group.size} processes has ended, so that this one ends too; a "
+            "training goes on from its last.ckpt"
+        ) from None
+
+
+@contextmanager
+def share_batch(group: "dist.ProcessGroup | None") -> Iterator[None]:
+    """Let `sum_over_batch` add over the processes of a group, within the block.
+
+    Args:
+        group: the processes that have a part of the batch; None: this one has all of it.
+    """
+    global _batch_group
+    before = _batch_group
+    _batch_group = group
+    try:
+        yield
+    finally:
+        _batch_group = before
+
+
+def is_batch_shared() -> bool:
+    """Return whether other processes have parts of the batch that is being computed."""
+    return _batch_group is not None
+
+
+def sum_over_batch(part: "Tensor") -> "Tensor":
+    """Add what the processes computed from their parts of a batch; no gradient passes.
+
+    Args:
+        part: a sum over the recordings that this process has.
+    """
+    if _batch_group is None:
+        return part
+    import torch.distributed as dist
+
+    total = part.clone()
+    dist.all_reduce(total, group=_batch_group)
+    return total
+
+
+def count_over_batch(part: "Tensor") -> "Tensor | int":
+    """Count the values of a tensor in the parts that all processes have of a batch."""
+    if _batch_group is None:
+        return part.numel()
+    import torch
+
+    return sum_over_batch(torch.tensor(part.numel(), device=part.device))
+
+
+def largest_over_batch(part: "Tensor") -> "Tensor":
+    """Return the largest value that a process has of its part of a batch."""
+    if _batch_group is None:
+        return part
+    import torch.distributed as dist
+
+    largest = part.clone()
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX, group=_batch_group)
+    return largest

@@ -1,0 +1,320 @@
+"""Several processes, as torchrun starts them, train the model that a single one trains."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from first_gradient import first_gradients
+
+from absslab.cli.main import main
+from absslab.core.audio import sound_files
+from absslab.core.common import process_group
+from absslab.core.common.config import to_flags
+from absslab.core.common.devices import choose_device
+from absslab.core.common.errors import InputError
+from absslab.core.common.process_group import ProcessGroup
+from absslab.core.common.progress import run_to_end
+from absslab.core.training.events import EpochResult
+from absslab.core.training.experiment import Experiment
+from absslab.core.training.run_directory import RunReader, request_stop
+from absslab.core.training.settings import Settings
+from absslab.core.training.trainer import build_trainer
+
+HELPER = Path(__file__).parents[2] / "helpers" / "first_gradient.py"
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv_backend=c10d"]
+TORCHRUN += ["--rdzv_endpoint=localhost:0"]  # a free port
+N_STEPS = 2
+TRAININGS = {  # nothing is drawn at random in them
+    "VGG": {"model_type": "VGG_like_CNN", "batch_size": 9},
+    "shares": {"masks": "competing", "share_weight": 2.0, "batch_size": 9},
+    "presence": {"model_type": "Presence_U_Net", "share_weight": 2.0, "batch_size": 5},
+    "sources": {"share_weight": 2.0, "supervision": "sources", "batch_size": 6},
+    "independent sources": {
+        "masks": "independent",
+        "l1_weight": 0.5,
+        "supervision": "sources",
+        "batch_size": 6,
+    },
+    "events": {"masks": "independent", "supervision": "events", "batch_size": 6},
+    "a last batch of one recording": {"batch_size": 23},
+    "PCEN": {"feature_type": "pcen", "train_pcen": True, "batch_size": 6},
+    "features on disk": {"batch_size": 7},
+    "several lengths": {"share_weight": 2.0, "batch_size": 5},
+    "several lengths, features on disk": {"batch_size": 5},
+}
+
+
+@pytest.fixture(scope="module")
+def lengths_folder(tmp_path_factory) -> Path:
+    """Recordings of 0.5 to 1.1 s."""
+    folder = tmp_path_factory.mktemp("lengths")
+    rng = np.random.default_rng(0)
+    rows = ["filename,hum,hiss,split"]
+    for index in range(14):
+        waveform = 0.1 * rng.standard_normal(8000 + 800 * index).astype(np.float32)
+        sound_files.save(folder / f"{index}.wav", waveform, 16000)
+        split = "validation" if index < 3 else "train"
+        rows.append(f"{index}.wav,{index % 2},{index % 3 % 2},{split}")
+    (folder / "weak_labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gradients(mixtures, lengths_folder, small_model, tmp_path_factory):
+    """What one process and two compute in the first steps, by the name of the training."""
+    folder = tmp_path_factory.mktemp("gradients")
+    trainings = []
+    for name, flags in TRAININGS.items():
+        has_lengths = name.startswith("several lengths")
+        data = {"data_folder": str(mixtures)}
+        if has_lengths:
+            data = {
+                "data_set_type": "weakly_labelled_folder",
+                "data_folder": str(lengths_folder),
+            }
+        if name.endswith("on disk"):
+            data["feature_store"] = str(folder / "store")
+        trainings.append(small_model | data | flags | {"save_path": str(folder / "run.ckpt")})
+    (folder / "trainings.json").write_text(json.dumps(trainings))
+    command = [*TORCHRUN, HELPER, folder / "trainings.json", folder / "two.pt", N_STEPS]
+    result = run(*command)
+    assert result.returncode == 0, result.stderr
+    two = torch.load(folder / "two.pt", weights_only=True)
+    one = [first_gradients(flags, N_STEPS) for flags in trainings]
+    return dict(zip(TRAININGS, zip(one, two, strict=True), strict=True))
+
+
+def run(*command: object, **changes: object) -> subprocess.CompletedProcess[str]:
+    """Run Python with arguments, each process with one thread."""
+    arguments = [sys.executable, *map(str, command)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        arguments, capture_output=True, text=True, env=environment, timeout=200, **changes
+    )
+
+
+def norm_of(tensors) -> float:
+    return float(torch.stack([tensor.norm() for tensor in tensors]).norm())
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_the_first_gradients_are_those_of_one_process(gradients, name):
+    one, two = gradients[name]
+    assert len(one) == len(two) == N_STEPS
+    for alone, shared in zip(one, two, strict=True):
+        assert shared["losses"] == pytest.approx(alone["losses"], rel=1e-4)
+        for key, expected in alone["buffers"].items():
+            assert torch.allclose(shared["buffers"][key], expected, rtol=1e-3, atol=1e-5), key
+        expected = alone["gradients"]
+        assert all(gradient.norm() > 0 for gradient in expected.values())
+        # 3e-6 as a rule; where rounding brings a value to the other side of a ReLU, up to 9e-4,
+        # also if a single process has the recordings of a batch in another order
+        differences = [shared["gradients"][key] - expected[key] for key in expected]
+        assert norm_of(differences) < 2e-3 * norm_of(expected.values())
+
+
+def own_lines(printed: str) -> list[str]:
+    """Return the lines of the program, among those of torchrun."""
+    return [line for line in printed.splitlines() if re.match("absslab( [a-z-]+)?: ", line)]
+
+
+def train_command(settings: Settings, save_path: Path, **changes: object) -> list[str]:
+    """Return the arguments with which two processes begin a training."""
+    values: dict[str, object] = {}
+    for config in settings.sections().values():
+        values |= config.to_json()
+    flags = to_flags(values | {"save_path": str(save_path)} | changes)
+    return [*TORCHRUN, "-m", "absslab", "train", *flags]
+
+
+def with_run(settings: Settings, save_path: Path, **changes: object) -> Settings:
+    """Return settings of a training in another run directory."""
+    training = replace(settings.training, **changes)
+    return replace(settings, training=training, run=replace(settings.run, save_path=str(save_path)))
+
+
+def test_two_processes_train_and_one_or_two_go_on(settings, tmp_path):
+    path = tmp_path / "two.ckpt"
+    result = run(*train_command(settings, path, n_epochs=2))
+    assert result.returncode == 0, result.stderr
+    epochs = [line for line in result.stdout.splitlines() if line.startswith("epoch")]
+    assert len(epochs) == 2
+    assert result.stdout.count("best model:") == 1
+    reader = RunReader.open(path.with_suffix(""))
+    reader.poll()
+    assert reader.state() == "finished"
+    assert [len(reader.metrics[epoch]["process_rates"]) for epoch in (1, 2)] == [2, 2]
+    last = path.with_suffix("") / "last.ckpt"
+    resumed = Experiment.resume(last, {"n_epochs": 3}).run()
+    assert [event.epoch for event in resumed if isinstance(event, EpochResult)] == [3]
+    resuming = ["-m", "absslab", "train", "--checkpoint_path", last]
+    result = run(*TORCHRUN, *resuming, "--n_epochs", 4)
+    assert result.returncode == 0, result.stderr
+    assert "epoch   4/4" in result.stdout
+
+
+@pytest.mark.slow
+def test_losses_of_two_processes_stay_within_the_spread_of_seeds(settings, tmp_path):
+    n_epochs = 10
+    result = run(*train_command(settings, tmp_path / "two.ckpt", n_epochs=n_epochs))
+    assert result.returncode == 0, result.stderr
+
+    def losses(name: str) -> np.ndarray:
+        reader = RunReader.open(tmp_path / name)
+        reader.poll()
+        metrics = [reader.metrics[epoch] for epoch in range(1, n_epochs + 1)]
+        return np.array([epoch["losses"]["total"] for epoch in metrics])
+
+    for seed in range(3):
+        own = with_run(settings, tmp_path / f"{seed}.ckpt", n_epochs=n_epochs, seed=seed)
+        run_to_end(Experiment(own).run())
+    alone = [losses(str(seed)) for seed in range(3)]
+    spread = np.ptp(alone, axis=0)
+    two = losses("two")
+    assert (two > np.min(alone, axis=0) - spread).all()
+    assert (two < np.max(alone, axis=0) + spread).all()
+    assert two[-1] < 0.7 * two[0]
+
+
+@contextmanager
+def running(reader: RunReader, *command: object) -> Iterator[subprocess.Popen[str]]:
+    """Start Python with arguments that train a run, and wait until it ends an epoch."""
+    arguments = [sys.executable, *map(str, command)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        end = time.monotonic() + 100
+        while not reader.poll() and time.monotonic() < end:
+            time.sleep(0.1)
+        yield process
+
+
+def test_a_run_that_is_stopped_or_whose_process_is_killed_goes_on(settings, tmp_path):
+    path = tmp_path / "run.ckpt"
+    reader = RunReader(path.with_suffix(""))
+    with running(reader, *train_command(settings, path, n_epochs=500)) as torchrun:
+        request_stop(reader.folder)
+        _, printed = torchrun.communicate(timeout=100)
+    assert (torchrun.returncode, own_lines(printed)) == (0, [])
+    assert reader.state() == "stopped"
+    last = reader.folder / "last.ckpt"
+    again = ["-m", "absslab", "train", "--checkpoint_path", last]
+    with running(reader, *TORCHRUN, *again) as torchrun:
+        children = psutil.Process(torchrun.pid).children(recursive=True)
+        second = [child for child in children if child.environ().get("RANK") == "1"]
+        second[0].kill()
+        _, printed = torchrun.communicate(timeout=100)
+    assert torchrun.returncode == 1
+    # The first process sees it by itself, unless torchrun ends it first.
+    (line,) = own_lines(printed)
+    is_told = "another of the 2 processes has ended, so that this one ends too" in line
+    assert is_told or "stopped; go on with absslab train --checkpoint_path" in line
+    assert reader.state() in ("failed", "stopped", "dead")
+    done = max(reader.metrics)
+    resumed = Experiment.resume(last, {"n_epochs": done + 1}).run()
+    assert [event.epoch for event in resumed if isinstance(event, EpochResult)] == [done + 1]
+
+
+def test_what_only_one_process_can_do_is_refused(checkpoint):
+    result = run(*TORCHRUN, "-m", "absslab", "evaluate", "--checkpoint_path", checkpoint)
+    assert result.returncode == 1  # that of torchrun
+    assert own_lines(result.stderr) == [
+        "absslab evaluate: this command works in one process: start it without torchrun, which is "
+        "for absslab train"
+    ]
+
+
+def test_processes_that_see_other_data_are_refused(settings, mixtures, tmp_path):
+    other = tmp_path / "1"
+    shutil.copytree(mixtures, other)
+    (tmp_path / "0").symlink_to(mixtures)
+    labels = other / "train" / "weak_labels.csv"
+    rows = labels.read_text().splitlines()
+    labels.write_text("\n".join(rows[:-1]))
+    command = train_command(settings, tmp_path / "run.ckpt", data_folder="FOLDER")
+    at = command.index("-m", 1)
+    program = " ".join(["exec", shlex.quote(sys.executable), *map(shlex.quote, command[at:])])
+    program = program.replace("FOLDER", f"{tmp_path}/$RANK")
+    result = run(*TORCHRUN, "--no_python", "bash", "-c", program)
+    host = socket.gethostname()
+    assert own_lines(result.stderr) == [
+        f"absslab train: process 1 of 2 on {host} has other recordings or labels (31 instead of "
+        f"32): let all see the same data_folder (compared with process 0 of 2 on {host})"
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "n_processes", "line"),
+    [
+        (
+            2,
+            3,
+            "batch_size is 2 for 3 processes: expected a recording of each batch for each process "
+            "or more; pass a larger --batch_size, or start fewer",
+        ),
+        (
+            64,
+            25,
+            "there are 24 training recordings for 25 processes: expected one for each or more; "
+            "start fewer",
+        ),
+    ],
+)
+def test_more_processes_than_recordings_are_refused(new_run, batch_size, n_processes, line):
+    settings = replace(new_run, training=replace(new_run.training, batch_size=batch_size))
+    trainer = run_to_end(Experiment(settings).prepare())
+    with pytest.raises(InputError) as error:
+        build_trainer(
+            trainer.model,
+            settings.training,
+            settings.augmentation,
+            trainer.data,
+            ProcessGroup(0, n_processes),
+        )
+    assert str(error.value) == line
+
+
+def test_wrong_variables_of_torchrun_are_told(monkeypatch, capsys):
+    variables = {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "9"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["train"]) == 2
+    assert capsys.readouterr().err == (
+        "absslab: the environment has RANK=2, WORLD_SIZE=2, LOCAL_RANK=0, LOCAL_WORLD_SIZE=1: "
+        "expected numbers as torchrun sets them, RANK below WORLD_SIZE\n"
+    )
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(process_group, "_TO_FIND_EACH_OTHER", timedelta(seconds=1))
+    assert main(["train"]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "can't reach the others at localhost:9" in told
+
+
+@pytest.mark.parametrize("name", ["cuda:1", "auto", "cuda"])
+def test_each_process_needs_a_gpu_of_its_own(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    with pytest.raises(InputError, match="3 processes"):
+        choose_device(name, ProcessGroup(2, 3, 2, 3))
+    if name != "cuda:1":
+        assert choose_device(name, ProcessGroup(1, 2, 1, 2)) == torch.device("cuda:1")
+        assert chosen == [torch.device("cuda:1")]
+    assert choose_device("cpu", ProcessGroup(2, 3, 2, 3)) == torch.device("cpu")
