@@ -74,18 +74,34 @@ def event_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def mixtures(event_folder, tmp_path_factory) -> Path:
     """Forty mixtures of 2 s: 24 for training, 8 for validation, 8 for test."""
-    folder = tmp_path_factory.mktemp("mixtures") / "set"
     config = MixtureFolderConfig(
         event_folder=str(event_folder),
-        output_folder=str(folder),
+        output_folder=str(tmp_path_factory.mktemp("mixtures") / "set"),
         n_files=40,
         split_percentages=(60, 20, 20),
         n_workers=1,
     )
-    assert [step.done for step in write_mixtures(config, MixingConfig(length=2.0, max_event=2))][
-        -1
-    ] == 40
-    return folder
+    run_to_end(write_mixtures(config, MixingConfig(length=2.0, max_event=2)))
+    return Path(config.output_folder)
+
+
+@pytest.fixture(scope="session")
+def few_mixtures(event_folder, tmp_path_factory) -> Path:
+    """Six mixtures for training, three for validation and three for test, for large networks.
+
+    Each class is in some of each split and not in others. The mixtures are as long as three blocks
+    of the thesis' CNN mapping need.
+    """
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder),
+        output_folder=str(tmp_path_factory.mktemp("mixtures") / "few"),
+        n_files=12,
+        split_percentages=(50, 25, 25),
+        seed=22,
+        n_workers=1,
+    )
+    run_to_end(write_mixtures(config, MixingConfig(length=1.8, max_event=3)))
+    return Path(config.output_folder)
 
 
 @pytest.fixture(scope="session")

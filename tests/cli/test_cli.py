@@ -263,7 +263,7 @@ def run_refused_after_output(capsys, arguments):
     return run_refused(capsys, *arguments)
 
 
-def test_recipes_are_one_flag_apart_and_each_setting_is_still_a_flag(mixtures, tmp_path):
+def test_recipes_are_one_flag_apart_and_each_setting_is_still_a_flag(few_mixtures, tmp_path):
     for recipe in RECIPES:
         path = tmp_path / f"{recipe}.ckpt"
         flags = [
@@ -276,9 +276,8 @@ def test_recipes_are_one_flag_apart_and_each_setting_is_still_a_flag(mixtures, t
             "--learning_rate",
             "0.002",
         ]
-        assert (
-            main(["train", "--data_folder", str(mixtures), "--save_path", str(path), *flags]) == 0
-        )
+        data = ["--data_folder", str(few_mixtures), "--save_path", str(path)]
+        assert main(["train", *data, *flags]) == 0
         config = json.loads((tmp_path / recipe / "config.json").read_text())
         assert config["training"]["learning_rate"] == 0.002
         assert config["model"]["model_type"] == RECIPES[recipe]["model_type"]

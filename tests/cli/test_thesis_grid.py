@@ -24,16 +24,6 @@ def test_its_names_are_those_of_the_thesis():
     ]
 
 
-@pytest.fixture(scope="module")
-def few_mixtures(event_folder, tmp_path_factory):
-    """Twelve mixtures for training; they are as long as three blocks of the CNN need."""
-    folder = tmp_path_factory.mktemp("few") / "mixtures"
-    flags = ["--event_folder", event_folder, "--output_folder", folder, "--n_files", 20]
-    flags += ["--split_percentages", 60, 20, 20, "--length", 1.8, "--n_workers", 1]
-    assert main(["mix", *map(str, flags)]) == 0
-    return folder
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_each_training_is_translated_built_trained_and_saved(name, few_mixtures, tmp_path):
     config = SweepConfig(output_folder=str(tmp_path), only=(name,))

@@ -32,13 +32,13 @@ def test_the_networks_of_the_recipes_grow_from_small_to_large():
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_trains_resumes_separates_and_streams(recipe, mixtures, tmp_path):
+def test_a_recipe_trains_resumes_separates_and_streams(recipe, few_mixtures, tmp_path):
     flags = {
-        "data_folder": str(mixtures),
+        "data_folder": str(few_mixtures),
         "save_path": str(tmp_path / "model.ckpt"),
         "n_epochs": 2,  # of one step each
         "test_every": 1,
-        "batch_size": 24,
+        "batch_size": 6,
         "device": "cpu",
     }
     settings = Settings.from_flags(apply_recipe(RECIPES[recipe], flags))

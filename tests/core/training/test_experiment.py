@@ -369,9 +369,9 @@ def test_dropout_and_early_stopping_resume_bit_for_bit_as_well(new_run, tmp_path
 
 
 @pytest.mark.parametrize("recipe", ["thesis", "recommended"])
-def test_a_recipe_trains_in_bfloat16(recipe, new_run):
+def test_a_recipe_trains_in_bfloat16(recipe, new_run, few_mixtures):
     flags = {
-        "data_folder": new_run.data.data_folder,
+        "data_folder": str(few_mixtures),
         "save_path": new_run.run.save_path,
         "n_epochs": 1,
         "precision": "bfloat16",
