@@ -173,7 +173,7 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(
     field_run, own_home, capsys, stands_alone
 ):
     output = field_run.parent / "pages" / "field.html"
-    assert main(command(field_run, "--output", output, "--n_examples", "2")) == 0
+    assert main(command(field_run, "--output", output)) == 0
     text = output.read_text()
     page = stands_alone(text)
     for expected in (
@@ -184,7 +184,7 @@ def test_field_recordings_without_sources_have_a_report_of_what_there_is(
     ):
         assert expected in text
     assert not [name for name in page.sounds if "reference" in name]
-    assert len([name for name in page.sounds if "the mixture" in name]) == 6
+    assert len([name for name in page.sounds if "the mixture" in name]) == 3
     assert f"--output={output}" in text
     assert not failed_notebook_path(output).exists()
 
@@ -360,6 +360,8 @@ def test_recordings_that_can_not_be_scored_are_named_with_status_3(field_run, tm
     assert main(command(field_run, "--n_examples", 0)) == 3
     out, err = capsys.readouterr()
     assert "report.html" in out
+    report = field_run / "report.html"
+    assert "since n_examples is 0" in report.read_text()
     line = err.splitlines()[-1]
     assert line.startswith("absslab report: 1 of ")
     assert "was left out: " in line
