@@ -32,7 +32,6 @@ PACKAGES = (
     "numpy",
     "scipy",
     "pandas",
-    "scikit-learn",
     "soundfile",
     "soxr",
     "matplotlib",

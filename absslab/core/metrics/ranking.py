@@ -34,8 +34,8 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarra
     Shape:
         counts (…, U), (…, U) → (…); NaN where there are no positives.
     """
-    hits = _from_above(positives)
-    alarms = _from_above(negatives)
+    hits = sum_from_above(positives)
+    alarms = sum_from_above(negatives)
     return ratio((positives * ratio(hits, hits + alarms, 0.0)).sum(-1), positives.sum(-1))
 
 
@@ -48,8 +48,8 @@ def equal_error_rate(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray
     Shape:
         counts (…, U), (…, U) → (…); NaN where there are no positives or no negatives.
     """
-    alarms = _from_above(negatives)
-    misses = positives.sum(-1, keepdims=True) - _from_above(positives)
+    alarms = sum_from_above(negatives)
+    misses = positives.sum(-1, keepdims=True) - sum_from_above(positives)
     alarm_rate = np.flip(ratio(alarms, negatives.sum(-1, keepdims=True)), -1)  # (…, U), rising
     miss_rate = np.flip(ratio(misses, positives.sum(-1, keepdims=True)), -1)  # (…, U), falling
     start = np.zeros_like(alarm_rate[..., :1])  # where nothing is predicted
@@ -133,8 +133,8 @@ class BinnedCounts:
         negatives, positives = self.counts
         n_positive = positives.sum(-1)
         n_negative = negatives.sum(-1)
-        hits = _from_above(positives)
-        alarms = _from_above(negatives)
+        hits = sum_from_above(positives)
+        alarms = sum_from_above(negatives)
         above = hits - positives
         # the extremes: all positives of a bin come first, or all come last
         best = positives * ratio(hits, hits + alarms - negatives, 0.0)
@@ -171,6 +171,6 @@ class BinnedCounts:
         return int(min(max(round((log_odds + _SPAN) * (_N_BINS / 2 / _SPAN)), 1), _N_BINS - 1))
 
 
-def _from_above(counts: np.ndarray) -> np.ndarray:
+def sum_from_above(counts: np.ndarray) -> np.ndarray:
     """Sum the counts at each level and above."""
     return np.flip(np.flip(counts, -1).cumsum(-1), -1)

@@ -1,6 +1,6 @@
 """Tagging scores, which measure how well the classes of recordings are recognised.
 
-Axes: n recordings, K classes. The scores are those of scikit-learn.
+Axes: n recordings, K classes. The scores equal those of scikit-learn.
 
 Labels (n, K) are 0 or 1, or NaN where it is not known: no score counts these. Probabilities (n, K)
 are in [0, 1]. A class that is always or never present has no ranking score; one that is never
@@ -8,12 +8,18 @@ present and never predicted has neither F1 nor precision nor recall; one of whic
 has no score. Such scores are None per class, and left out of the averages.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from absslab.core.common.errors import InputError
-from absslab.core.metrics.ranking import equal_error_rate
+from absslab.core.metrics.ranking import (
+    area_under_roc,
+    average_precision,
+    equal_error_rate,
+    sum_from_above,
+)
 
 METRICS = (
     "roc_auc_score",
@@ -115,8 +121,6 @@ def best_thresholds(
     Raises:
         InputError: see `validate`.
     """
-    from sklearn.metrics import precision_recall_curve
-
     validate(labels, probabilities)
     thresholds = np.broadcast_to(np.asarray(otherwise, float), labels.shape[1]).tolist()
     columns = zip(labels.T, probabilities.T.astype(np.float64), strict=True)
@@ -126,10 +130,12 @@ def best_thresholds(
         predicted = of_all[is_known]
         if not 0 < truth.sum() < len(truth):
             continue
-        # The levels ascend; precision and recall have one more point.
-        precision, recall, levels = precision_recall_curve(truth, predicted)
+        levels, positives, negatives = _count_by_level(truth, predicted)
+        hits = sum_from_above(positives)
+        precision = hits / (hits + sum_from_above(negatives))
+        recall = hits / hits[0]
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-        best = int(len(levels) - 1 - np.argmax(f1[:-1][::-1]))
+        best = int(len(levels) - 1 - np.argmax(f1[::-1]))
         next_lower = levels[best - 1] if best else 0.0
         thresholds[k] = float((levels[best] + next_lower) / 2)
     return thresholds
@@ -163,30 +169,39 @@ def _scores(
     truth: np.ndarray, probabilities: np.ndarray, decided: np.ndarray
 ) -> dict[str, float | None]:
     """Compute all scores of one class from its labels, probabilities and decisions (n,)."""
-    from sklearn import metrics
-
     scores: dict[str, float | None] = dict.fromkeys(SCORES)
     is_known = ~np.isnan(truth)  # (n,)
     if not is_known.any():
         return scores
-    truth = truth[is_known].astype(int)
-    probabilities = probabilities[is_known]
-    decided = decided[is_known]
-    if 0 < truth.mean() < 1:
-        scores["roc_auc_score"] = metrics.roc_auc_score(truth, probabilities)
-        scores["average_precision_score"] = metrics.average_precision_score(truth, probabilities)
-        level = np.unique(probabilities, return_inverse=True)[1]  # (n,)
-        positives, negatives = (np.bincount(level, weights=truth == kind) for kind in (1, 0))
-        scores["equal_error_rate"] = float(equal_error_rate(positives, negatives))
-    if truth.any() or decided.any():
-        scores["f1-score"] = metrics.f1_score(truth, decided, zero_division=0)
-        scores["precision"] = metrics.precision_score(truth, decided, zero_division=0)
-        scores["recall"] = metrics.recall_score(truth, decided, zero_division=0)
-    scores["accuracy"] = metrics.accuracy_score(truth, decided)
-    scores["matthews_corrcoef"] = 0.0
-    if len({*truth, *decided}) > 1:  # otherwise scikit-learn also gives 0, but warns
-        scores["matthews_corrcoef"] = metrics.matthews_corrcoef(truth, decided)
-    return {name: None if value is None else float(value) for name, value in scores.items()}
+    truth = truth[is_known] == 1
+    decided = decided[is_known] == 1
+    if truth.any() and not truth.all():
+        _, *counts = _count_by_level(truth, probabilities[is_known])
+        scores["roc_auc_score"] = float(area_under_roc(*counts))
+        scores["average_precision_score"] = float(average_precision(*counts))
+        scores["equal_error_rate"] = float(equal_error_rate(*counts))
+    hits = int((truth & decided).sum())
+    misses = int((truth & ~decided).sum())
+    alarms = int((~truth & decided).sum())
+    rejections = int((~truth & ~decided).sum())
+    if hits + misses + alarms:
+        scores["f1-score"] = 2 * hits / (2 * hits + misses + alarms)
+        scores["precision"] = hits / max(hits + alarms, 1)
+        scores["recall"] = hits / max(hits + misses, 1)
+    scores["accuracy"] = (hits + rejections) / len(truth)
+    product = (hits + alarms) * (hits + misses) * (rejections + alarms) * (rejections + misses)
+    covariance = hits * rejections - alarms * misses
+    scores["matthews_corrcoef"] = covariance / math.sqrt(product) if product else 0.0
+    return scores
+
+
+def _count_by_level(
+    truth: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the U distinct probabilities, and the positives and negatives (U,) of each."""
+    levels, level = np.unique(probabilities, return_inverse=True)  # (U,), (n,)
+    positives = np.bincount(level, weights=truth)  # (U,)
+    return levels, positives, np.bincount(level) - positives
 
 
 def _mean(values: Sequence[float | None], weights: np.ndarray) -> float | None:
