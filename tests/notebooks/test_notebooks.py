@@ -22,7 +22,7 @@ TINY = {
     "device": "cpu",
 }
 OFFICE = {"n_takes": 3, "n_files": 40, "n_epochs": 2, "flags": TINY}
-FEW = {"n_takes": 3, "n_files": 40, "classes": ["alert", "knock", "speech"]}
+FEW = {"n_takes": 3, "n_files": 20, "classes": ["alert", "knock", "speech"]}
 RUNS = {  # notebook → parameters, and a condition that is true at its end
     "1_recordings_and_mixtures.ipynb": (
         {"n_takes": 3, "n_files": 40},
