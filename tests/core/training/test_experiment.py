@@ -449,7 +449,15 @@ def test_other_recordings_than_the_run_began_with_are_refused(new_run, mixtures,
         )
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.02, 0.3, "first"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "first",
+        0.02,
+        pytest.param(0.0, marks=pytest.mark.slow),
+        pytest.param(0.3, marks=pytest.mark.slow),
+    ],
+)
 def test_a_kill_at_any_moment_leaves_a_run_that_resumes_or_starts_again(settings, tmp_path, moment):
     flags = []
     for section, config in settings.sections().items():
