@@ -3,19 +3,27 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture test faults js bundle browser lab check docs clean
+.PHONY: demo picture test slow faults js bundle browser lab check docs clean
 
 demo: $(VENV)/report.installed  ## mix, train, score and report on the built-in recordings
 	$(BIN)/absslab demo --output_folder demo
 
-test: $(VENV)/dev.installed js  ## the tests; TESTS="-m slow" runs the slow ones
+# Those in a browser come last, since they need the machine for themselves: they listen to what plays.
+define run_tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(1)" --ignore tests/browser \
+		--numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -m "$(1)" tests/browser
+endef
+
+test: $(VENV)/dev.installed js  ## the fast tests; TESTS="tests/cli" those that it names
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
-else  # those in a browser need the machine for themselves: they listen to what plays
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --ignore tests/browser \
-		--numprocesses auto --maxprocesses 4 --dist worksteal
-	$(BIN)/python -m pytest -m "not slow" tests/browser
+else
+	$(call run_tests,not slow)
 endif
+
+slow: $(VENV)/dev.installed  ## the tests that take minutes
+	$(call run_tests,slow)
 
 faults: $(VENV)/dev.installed  ## kills, full disks and hostile inputs by the thousand; FAULTS="--n_kills 20" sets how many
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/helpers $(BIN)/python tests/faults/campaign.py $(FAULTS)
