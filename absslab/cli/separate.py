@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
     for name in ("checkpoint_path", "output_folder"):
         if not getattr(config, name):
             raise InputError(f"{name} is missing: pass --{name}")
-    for name in ("split", "data_folder"):
+    for name in ("split", "data_folder", "audio_folder", "yaml_file"):
         if config.input and name in given:
             raise InputError(
                 f"--{name} is for the data of the model, --input for other sounds: pass one of them"
@@ -99,5 +99,7 @@ def _list_split(
         config.split or _DEFAULT_SPLIT,
         checkpoint_path=config.checkpoint_path,
         data_folder=config.data_folder,
+        audio_folder=config.audio_folder,
+        yaml_file=config.yaml_file,
         left_out=left_out,
     )

@@ -142,26 +142,70 @@ class DataConfig(Config):
         if self.labels and self.data_set_type == DataConfig.data_set_type:
             # The default layout has its labels in the folder.
             object.__setattr__(self, "data_set_type", "weakly_labelled_folder")
-        if self.audio_folder and self.data_set_type != TUT_RARE:
-            if self.data_folder not in ("", self.audio_folder):
-                raise InputError(
-                    "data_folder and audio_folder are two folders: expected one, but with "
-                    f"--data_set_type {TUT_RARE}"
-                )
-            object.__setattr__(self, "data_folder", self.audio_folder)
-            object.__setattr__(self, "audio_folder", None)
+        data_folder, audio_folder = _join_folders(
+            self.data_set_type, self.data_folder, self.audio_folder
+        )
+        object.__setattr__(self, "data_folder", data_folder)
+        object.__setattr__(self, "audio_folder", audio_folder)
         words = self.class_categories or ()
         if len(words) == 1 and words[0] in UNGROUPED:
             object.__setattr__(self, "class_categories", None)
 
-    def move(self, folder: str | None) -> "DataConfig":
-        """Return the config of the same data in another folder; none or empty: they were not moved.
+    def move(
+        self,
+        folder: str | None,
+        *,
+        audio_folder: str | None = None,
+        yaml_file: str | None = None,
+        data_set_type: str | None = None,
+    ) -> "DataConfig":
+        """Return the config of the same data in another folder.
 
-        What belongs to the data, and lay elsewhere, is then found beside them.
+        What belongs to the data, and lay elsewhere, is then found beside them, unless it is said
+        where it is now.
+
+        Args:
+            folder: where the data are now; none or empty: they were not moved.
+            audio_folder: where their sounds are, if this is said.
+            yaml_file: where their list is, if this is said.
+            data_set_type: the layout of the folder, if it is another one.
+
+        Raises:
+            InputError: folder and audio_folder are two, but the layout has one.
         """
-        if not folder or Path(folder).resolve() == Path(self.data_folder).resolve():
-            return self
-        return replace(self, data_folder=folder, audio_folder=None, yaml_file=None)
+        layout = data_set_type or self.data_set_type
+        folder, audio_folder = _join_folders(layout, folder or "", audio_folder)
+        is_there = not folder or Path(folder).resolve() == Path(self.data_folder).resolve()
+        if is_there:
+            folder = self.data_folder
+        if is_there and layout == self.data_set_type:
+            audio_folder = audio_folder or self.audio_folder
+            yaml_file = yaml_file or self.yaml_file
+        return replace(
+            self,
+            data_set_type=layout,
+            data_folder=folder,
+            audio_folder=audio_folder,
+            yaml_file=yaml_file,
+        )
+
+
+def _join_folders(
+    data_set_type: str, data_folder: str, audio_folder: str | None
+) -> tuple[str, str | None]:
+    """Return data_folder and audio_folder, which are one but with TUT Rare 2017.
+
+    Raises:
+        InputError: they are two with another layout.
+    """
+    if not audio_folder or data_set_type == TUT_RARE:
+        return data_folder, audio_folder
+    if data_folder not in ("", audio_folder):
+        raise InputError(
+            "data_folder and audio_folder are two folders: expected one, but with "
+            f"--data_set_type {TUT_RARE}"
+        )
+    return audio_folder, None
 
 
 Layout = Callable[[DataConfig, Path], LabelledFolder]

@@ -31,7 +31,18 @@ class EvaluationConfig(Config):
         None,
         "another folder with recordings of the same classes, or of some of them",
         metavar="FOLDER",
-        aliases=("audio_folder",),
+    )
+    audio_folder: str | None = option(
+        None,
+        "folder of the sounds: with TUT_rare_2017 its mixed_audio, if this does not lie beside the "
+        "features; otherwise another name of data_folder",
+        metavar="FOLDER",
+    )
+    yaml_file: str | None = option(
+        None,
+        "with TUT_rare_2017, its mixed_yaml or a list in it, if this does not lie beside the "
+        "features",
+        metavar="PATH",
     )
     labels: str | None = option(
         None,

@@ -341,12 +341,19 @@ def evaluation_steps(
             checkpoint_path=config.checkpoint_path,
         ) from None
     trained_on = data
-    data = data.move(config.data_folder)
+    data = data.move(
+        config.data_folder,
+        audio_folder=config.audio_folder,
+        yaml_file=config.yaml_file,
+        data_set_type=config.data_set_type,
+    )
+    if config.audio_folder and not data.audio_folder:  # it is another name of data_folder
+        config = replace(config, data_folder=config.audio_folder, audio_folder=None)
     data = replace(
         data,
-        labels=_choose_labels(config, data),
+        labels=_choose_labels(config, trained_on),
         class_columns=data.class_columns if config.class_columns is None else config.class_columns,
-        data_set_type=config.data_set_type or data.data_set_type,
+        data_set_type=config.data_set_type or trained_on.data_set_type,
         in_memory=False,
     )
     separator = Separator(checkpoint.model, separation)

@@ -19,6 +19,8 @@ def list_checkpoint_split(
     *,
     checkpoint_path: str | Path,
     data_folder: str = "",
+    audio_folder: str | None = None,
+    yaml_file: str | None = None,
     left_out: LeftOut | None = None,
 ) -> list[LabelledRecording]:
     """List the recordings of a split, in the order of their labels.
@@ -28,6 +30,8 @@ def list_checkpoint_split(
         split: train, validation or test.
         checkpoint_path: the file of this checkpoint, for messages.
         data_folder: where the data are now, if they were moved.
+        audio_folder: where their sounds are; see `DataConfig`.
+        yaml_file: where their list is; see `DataConfig`.
         left_out: collects recordings that the labels name, but the folder lacks; by default they
             are an error.
 
@@ -42,18 +46,18 @@ def list_checkpoint_split(
             f"{{checkpoint_path}} does not say what it was trained on: {_OTHERWISE}",
             checkpoint_path=checkpoint_path,
         ) from None
-    folder = data_folder or data.data_folder
-    if not folder:
+    data = data.move(data_folder, audio_folder=audio_folder, yaml_file=yaml_file)
+    if not data.data_folder:
         raise InputError(
             "{checkpoint_path} was imported without data, so it has no "
             f"{split} split: {_OTHERWISE}",
             checkpoint_path=checkpoint_path,
         )
-    if not Path(folder).is_dir():
+    if not Path(data.data_folder).is_dir():
         raise InputError(
             f"{{folder}}, the data of {{checkpoint_path}}, does not exist: {_OTHERWISE}",
-            folder=folder,
+            folder=data.data_folder,
             checkpoint_path=checkpoint_path,
         )
-    labelled = read_split(data.move(folder), split, left_out=left_out)
+    labelled = read_split(data, split, left_out=left_out)
     return list(labelled.recordings)

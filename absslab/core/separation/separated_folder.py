@@ -61,6 +61,18 @@ class SeparatedFolderConfig(Config):
     data_folder: str = option(
         "", "without --input: where these data are, if they were moved", metavar="FOLDER"
     )
+    audio_folder: str | None = option(
+        None,
+        "without --input: folder of the sounds, with TUT_rare_2017 its mixed_audio, if this does "
+        "not lie beside the features; otherwise another name of data_folder",
+        metavar="FOLDER",
+    )
+    yaml_file: str | None = option(
+        None,
+        "without --input: with TUT_rare_2017, its mixed_yaml or a list in it, if this does not lie "
+        "beside the features",
+        metavar="PATH",
+    )
     n_recordings: int | None = option(
         None, "separate only the first recordings, this many; by default all", at_least=1
     )

@@ -148,7 +148,7 @@ def _put_together(
     _check_agreement(arguments, others, translation.settings, _PLACES_OF_USE)
     given_today = {name for name, _ in split_flags(others)}
     if "input" in given_today:  # other sounds than those of the split
-        given_today |= {"split", "data_folder"}
+        given_today |= {"split", "data_folder", "audio_folder", "yaml_file"}
     settings = {
         name: value for name, value in translation.settings.items() if name not in given_today
     }

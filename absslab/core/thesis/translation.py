@@ -7,7 +7,7 @@ from typing import Any
 from absslab.core.common.config import format_setting, look_up
 from absslab.core.common.errors import InputError
 from absslab.core.data.class_groups import UNGROUPED
-from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS
+from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS, TUT_RARE
 from absslab.core.model.convolution_blocks import POOLS
 from absslab.core.thesis.flags import FLAGS, Outcome
 
@@ -204,7 +204,11 @@ def translate_separation(given: Mapping[str, Any], output_folder: str) -> Transl
 
 def _translate_place(translation: Translation) -> None:
     """Translate where the model and its data are, and what computes."""
-    for name in ("checkpoint_path", "data_folder"):
+    names = ["checkpoint_path", "data_folder"]
+    data_set = translation.value("data_set_type")
+    if LAYOUT_ALIASES.get(data_set, data_set) == TUT_RARE:
+        names += ["audio_folder", "yaml_file"]
+    for name in names:
         if translation.given.get(name):
             translation.settings[name] = translation.given[name]
     if {"use_gpu", "gpu_no"} & set(translation.given):
@@ -213,7 +217,8 @@ def _translate_place(translation: Translation) -> None:
 
 def _note_rest(translation: Translation, read: Collection[str]) -> None:
     """Say which settings have no effect, since the checkpoint holds them."""
-    rest = [name for name in translation.given if name not in (*read, *_OF_PLACE)]
+    used = {*read, *_OF_PLACE, *translation.settings}
+    rest = [name for name in translation.given if name not in used]
     if rest:
         verb = "has" if len(rest) == 1 else "have"
         translation.notes.append(

@@ -10,6 +10,7 @@ import torch
 from thesis_miniatures import make_tut_rare
 
 from absslab.cli.main import main
+from absslab.core.common.errors import InputError
 from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.layouts import DataConfig
@@ -140,3 +141,41 @@ def test_moved_data_are_found_with_their_own_sounds_and_lists(folder, settings, 
         for recordings in list_all(str(data_folder)):
             assert len(recordings) == 18
             assert all(Path(item.path).is_relative_to(sounds) for item in recordings)
+
+
+@pytest.fixture
+def apart(folder, tmp_path):
+    """The same data elsewhere, in three places that do not lie together."""
+    copied = {"data_folder": "made", "audio_folder": "sounds", "yaml_file": "lists"}
+    for name, place in copied.items():
+        shutil.copytree(folder / place, tmp_path / name / "below" / "it" / "here" / place)
+    return {n: str(tmp_path / n / "below" / "it" / "here" / p) for n, p in copied.items()}
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_line_of_a_training_of_the_thesis_evaluates_and_separates(
+    moved, model, places, apart, tmp_path, capsys
+):
+    own = apart if moved else places
+    line = [word for name, value in own.items() for word in (f"--{name}", value)]
+    line += ["-m", "VGGLikeMaskModel", "-d", "ICASSP2018JointSeparationClassificationDataSet"]
+    line += ["--checkpoint_path", str(model), "--device", "cpu", "--n_recordings", "2"]
+    scores = ["--bss_eval", "none", "--n_resamples", "0", "--output", str(tmp_path / "a.json")]
+    assert main(["--mode", "evaluate", *line, *scores]) == 0, capsys.readouterr().err
+    assert own["audio_folder"] in (tmp_path / "a.json").read_text()
+    said = capsys.readouterr()
+    assert "scoring 2 recordings (the test split)" in said.out
+    output = ["--separated_audio_folder", str(tmp_path / "out")]
+    assert main(["--mode", "separate", *line, *output]) == 0, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert f"{own['audio_folder']}/testing/0000.mix_0db.wav" in said.out
+    assert "audio_folder" not in said.err.replace(own["audio_folder"], "")
+
+
+def test_two_folders_are_refused_with_other_layouts_and_one_has_two_names():
+    data = DataConfig(data_folder="a")
+    assert data.move("", audio_folder="b").data_folder == "b"
+    with pytest.raises(InputError, match="data_folder and audio_folder are two folders"):
+        data.move("b", audio_folder="c")
+    other = data.move("b", audio_folder="c", data_set_type="TUT_rare_2017")
+    assert (other.data_folder, other.audio_folder) == ("b", "c")
