@@ -26,7 +26,7 @@ from absslab.core.data.labelled_recordings import (
     LabelledFolder,
     LabelledRecording,
 )
-from absslab.core.data.layouts import DataConfig, find_layout
+from absslab.core.data.layouts import DataConfig, find_layout, find_table_folder
 from absslab.core.data.splits import ALL, SPLITS
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.true_sources import (
@@ -426,9 +426,10 @@ def read_split(
         missing = ""
         if n_missing:
             n_named = n_missing + len(labelled.recordings)
-            first = escape_braces(os.path.relpath(next(iter(labelled.missing)), folder))
+            first = next(iter(labelled.missing))
+            name = escape_braces(os.path.relpath(first, find_table_folder(config, first)))
             missing = (
-                f" ({n_missing} of {n_named} that its labels name are missing, such as {first})"
+                f" ({n_missing} of {n_named} that its labels name are missing, such as {name})"
             )
         raise EmptySplitError(
             f"{{path}} has no recordings in its {split} split{missing}: add recordings",

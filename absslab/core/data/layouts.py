@@ -447,6 +447,20 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
+def find_table_folder(config: DataConfig, path: str | Path) -> Path:
+    """Return the folder that names of recordings begin from, where their events.tsv would lie.
+
+    Args:
+        config: of the data set.
+        path: of one of its recordings.
+    """
+    if config.data_set_type == "mixture_folder":
+        return Path(path).parent  # each split has its own tables
+    if config.data_set_type == TUT_RARE:
+        return Path(path).parents[1]  # the sounds may lie far from the features
+    return Path(config.data_folder)
+
+
 def find_layout(name: str) -> Layout:
     """Return the function that reads a layout, given its name or its name in the thesis.
 

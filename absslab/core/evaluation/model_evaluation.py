@@ -20,7 +20,7 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.clip_events import read_strong_labels
-from absslab.core.data.layouts import DataConfig
+from absslab.core.data.layouts import DataConfig, find_table_folder
 from absslab.core.data.splits import ALL
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
@@ -401,10 +401,7 @@ def evaluation_steps(
     left_out.check_rest_and_stop(_list_checks(data_set, validation, classes))
     if not len(data_set):
         raise left_out.to_error()
-    if data.data_set_type == "mixture_folder":
-        table_folder = data_set.path(0).parent  # each split has its own tables
-    else:
-        table_folder = Path(data.data_folder)
+    table_folder = find_table_folder(data, data_set.path(0))
     n_left_out = checkpoint.made.get("n_left_out", 0)
     scoring_parts = {
         "evaluation": config,

@@ -8,6 +8,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.clip_events import EVENTS_FILE, read_strong_labels, require_events
 from absslab.core.data.labelled_recordings import EventReader, LabelledRecording
+from absslab.core.data.layouts import find_table_folder
 from absslab.core.data.true_sources import check_sources
 from absslab.core.training.settings import Settings
 
@@ -94,6 +95,4 @@ def add_truth(
 
 def table_folder(settings: Settings, recordings: Sequence[LabelledRecording]) -> Path:
     """Return the folder with the label tables of a split."""
-    if settings.data.data_set_type == "mixture_folder":
-        return Path(recordings[0].path).parent  # each split has its own tables
-    return Path(settings.data.data_folder)
+    return find_table_folder(settings.data, recordings[0].path)

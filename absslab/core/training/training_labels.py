@@ -155,7 +155,8 @@ def _leave_out_again(
     if newly_missing:
         raise newly_missing.to_error("; the run began with what is missing: put it back")
     for name, reason in begun_without.items():
-        left_out.add(os.path.join(folder, name), InputError(escape_braces(reason)))
+        path = os.path.normpath(os.path.join(folder, name))  # the name may begin with ..
+        left_out.add(path, InputError(escape_braces(reason)))
 
     def keep(recordings: Sequence[LabelledRecording]) -> list[LabelledRecording]:
         return [

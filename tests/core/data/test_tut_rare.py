@@ -1,5 +1,6 @@
 """TUT Rare 2017 is read with its background as a class and its channels as true sources."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -262,6 +263,18 @@ def test_it_is_trained_and_its_sources_scored(model, tmp_path):
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert set(scores["per_class"]) == set(CLASSES)
     assert scores["n_scored"]["separation"] == 18
+    with (tmp_path / "scores.csv").open() as file:
+        names = {row["mixture"] for row in csv.DictReader(file)}
+    assert names == {f"testing/{number:04d}.mix_0db.wav" for number in range(18)}
+
+
+def test_a_mixture_that_is_left_out_has_a_plain_name(own, model, tmp_path):
+    (own / "mixed_audio" / "testing" / "0003.mix_0db.wav").write_bytes(b"no sound")
+    given = ["evaluate", "--checkpoint_path", str(model), "--bss_eval", "none"]
+    given += ["--data_folder", str(own), "--on_error", "skip"]
+    assert main([*given, "--output", str(tmp_path / "scores.json")]) == 3
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert list(scores["left_out"]) == ["testing/0003.mix_0db.wav"]
 
 
 def test_its_channels_are_not_separated_as_a_stereo_recording(model, capsys):
