@@ -12,6 +12,7 @@ import yaml
 RATE = 16000
 EVENTS = ("babycry", "glassbreak", "gunshot")
 CLASSES = (*EVENTS, "background")
+CENTRE = slice(1401, 3401)  # samples of an event in a clip of TUT Rare 2017
 
 
 def make_tut_rare(folder, *, n_files=3, n_takes=2):
@@ -31,9 +32,9 @@ def make_tut_rare(folder, *, n_files=3, n_takes=2):
         for number, event in enumerate(events):
             file = number % n_files
             background = 0.2 * rng.uniform(-1, 1, int(0.3 * RATE))
-            tone = np.sin(2 * np.pi * 500 * (1 + EVENTS.index(event)) * np.arange(2000) / RATE)
+            pitch = 500 * (1 + EVENTS.index(event)) + 10 * file + 5 * offset  # Hz
             sound = np.zeros_like(background)
-            sound[1000:3000] = 0.5 * tone
+            sound[CENTRE] = 0.5 * np.sin(2 * np.pi * pitch * np.arange(1, 2001) / RATE)
             hot = [float(name == event) for name in EVENTS]
             for kind, samples, row in (
                 ("bg", background, [0.0, 0.0, 0.0, 1.0]),
@@ -47,7 +48,7 @@ def make_tut_rare(folder, *, n_files=3, n_takes=2):
                 {
                     "event_name": f"{event}/{part}_{file}.wav",
                     "event_type": event,
-                    "event_segment": [0.5, 1.5],
+                    "event_segment": [0.5, 0.5 + 2000 / RATE],
                     "bg_name": f"{number:03d}.wav",
                     "bg_type": "park",
                     "bg_segment": [1.0, 5.0],

@@ -42,6 +42,11 @@ class LabelledRecording:
     channels: Mapping[str, int] | None = field(default=None, hash=False)
     members: Mapping[str, Sequence[str]] | None = field(default=None, hash=False)
 
+    @property
+    def is_source(self) -> bool:
+        """Whether the recording is one true source alone, so that nothing is to be separated."""
+        return self.channels is not None and len(self.channels) == 1
+
 
 # Reads the strong labels of classes, given the lengths (s) of recordings by path.
 EventReader = Callable[[Sequence[str], Mapping[str, float]], dict[str, list[SoundEvent]]]

@@ -6,7 +6,8 @@
            mixed_audio/training/0000.mix_0db.wav …          and testing/
            mixed_yaml/training.csv              event_name, event_type, bg_name, …
 
-A mixture is the sum of its two channels, the background and an event.
+A mixture is the sum of its two channels, the background and an event. Beside it lie the background
+and the event alone, as 0000.bg.wav and 0000.event.wav.
 
 Source:
     Kong, Xu, Wang, Plumbley, A joint separation-classification model for sound event detection of
@@ -14,7 +15,7 @@ Source:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,29 @@ _CHANNELS = (0, 1)  # of the background and of the event
 _PARTS = {"training": "train", "testing": "test"}
 _PLACES = (".", "logmel", "packed_features/logmel")  # of the HDF5 files, from the given folder
 _N_ABOVE = 3  # folders above these files in which the other folders are looked for
-_MIXTURE = ".mix_"  # in the names of mixtures; others are single sounds
+_NEEDED = ("event_name", "event_type", "bg_name")  # of each mixture in a list
+
+
+@dataclass(frozen=True)
+class ListedMixture:
+    """What a list says of a mixture.
+
+    Args:
+        event_name: file that the event was cut from.
+        event_type: class of the event.
+    """
+
+    event_name: str
+    event_type: str
 
 
 def read_tut_rare(
     settings: SplitSettings, folder: Path, audio_folder: str | None, yaml_file: str | None
 ) -> LabelledFolder:
-    """Read the mixtures of TUT Rare Sound Events 2017; see above.
+    """Read TUT Rare Sound Events 2017; see above.
 
     Validation recordings are drawn from those of training, by event file; testing is the test
-    split.
+    split. In each split the mixtures come first, then their events and backgrounds alone.
 
     Args:
         settings: the share and the seed of the validation split.
@@ -60,24 +74,37 @@ def read_tut_rare(
     lists = Path(yaml_file) if yaml_file else _find_beside(features, "mixed_yaml")
     if lists.is_file():
         lists = lists.parent
-    found = FoundRecordings()
+    mixtures = FoundRecordings()
+    single_sounds = FoundRecordings()
     notes: list[str] = []
     for part, split in _PARTS.items():
         table = features / f"{part}.h5"
         names, labels = _read_packed(table)
-        mixtures = read_mixture_list(lists / f"{part}.csv")
+        listed = read_mixture_list(lists / f"{part}.csv")
         finder = AudioFinder(audio / part, table)
         for name, own in zip(names, labels, strict=True):
-            if _MIXTURE not in name:
-                continue
-            event_name = _find_event(name, own, mixtures, table, lists / f"{part}.csv")
-            found.find_and_add(finder, name, own, f"event {event_name}", split)
+            mixture = _find_listed(name, own, listed, table, lists / f"{part}.csv")
+            found = mixtures if len(own) > 1 else single_sounds
+            found.find_and_add(finder, name, own, f"event {mixture.event_name}", split)
         notes += finder.notes
-    drawn = [
-        replace(item, channels={name: _CHANNELS[int(name != _BACKGROUND)] for name in item.labels})
-        for item in draw_validation(found.recordings, settings)
-    ]
-    return to_labelled_folder(drawn, folder, notes, found.missing)
+    recordings = draw_validation(mixtures.recordings, settings)
+    split_of = {recording.origin: recording.split for recording in recordings}
+    for recording in single_sounds.recordings:
+        own_split = split_of.get(recording.origin, recording.split)
+        recordings.append(replace(recording, split=own_split))
+    return to_labelled_folder(
+        [replace(item, channels=_find_channels(item.labels)) for item in recordings],
+        folder,
+        notes,
+        mixtures.missing | single_sounds.missing,
+    )
+
+
+def _find_channels(labels: frozenset[str]) -> dict[str, int]:
+    """Return the channel of each class; a sound that is alone has one channel."""
+    if len(labels) == 1:
+        return dict.fromkeys(labels, 0)
+    return {name: _CHANNELS[int(name != _BACKGROUND)] for name in labels}
 
 
 def _find_features(folder: Path) -> Path:
@@ -121,18 +148,18 @@ def _read_packed(path: Path) -> tuple[list[str], list[frozenset[str]]]:
         return names, read_labels(file, path, "y", CLASSES, len(names))
 
 
-def _find_event(
+def _find_listed(
     name: str,
     labels: frozenset[str],
-    mixtures: Sequence[Mapping[str, Any]],
+    mixtures: Sequence[ListedMixture],
     table: Path,
     path: Path,
-) -> str:
-    """Return the event file of a mixture.
+) -> ListedMixture:
+    """Return the mixture that a sound is, or that it belongs to.
 
     Args:
-        name: of the mixture, which begins with its number in the list.
-        labels: of the mixture.
+        name: of the sound, which begins with the number of the mixture in the list.
+        labels: of the sound.
         mixtures: the list.
         table: the file that has the name and the labels.
         path: the file that has the list.
@@ -140,7 +167,7 @@ def _find_event(
     Raises:
         InputError: the list has no such mixture, or another event.
     """
-    number = name.partition(".")[0]
+    number, _, kind = name.partition(".")
     if not (number.isascii() and number.isdecimal() and int(number) < len(mixtures)):
         raise InputError(
             f"{{table}} names {escape_braces(name)}: expected a name that begins with the number "
@@ -149,19 +176,31 @@ def _find_event(
             path=path,
         )
     mixture = mixtures[int(number)]
-    if labels != {mixture["event_type"], _BACKGROUND}:
+    expected = {
+        "mix": {mixture.event_type, _BACKGROUND},
+        "event": {mixture.event_type},
+        "bg": {_BACKGROUND},
+    }.get(kind.partition(".")[0].partition("_")[0])
+    if expected is None:
+        raise InputError(
+            f"{{table}} names {escape_braces(name)}: expected a mixture as in "
+            f"{number}.mix_0db.wav, or one sound of it as in {number}.event.wav or {number}.bg.wav",
+            table=table,
+        )
+    if labels != expected:
         raise InputError(
             f"{{table}} labels {escape_braces(name)} with "
             f"{', '.join(sorted(labels)) or 'nothing'}, but {{path}} has the event "
-            f"{escape_braces(str(mixture['event_type']))}: expected this event and {_BACKGROUND}; "
-            "both files must be of one run of the mixing",
+            f"{escape_braces(mixture.event_type)}: expected "
+            f"{escape_braces(' and '.join(sorted(expected)))}; both files must be of one run of "
+            "the mixing",
             table=table,
             path=path,
         )
-    return str(mixture["event_name"])
+    return mixture
 
 
-def read_mixture_list(path: Path) -> list[Mapping[str, Any]]:
+def read_mixture_list(path: Path) -> list[ListedMixture]:
     """Read the list of mixtures, a YAML file, without running anything that it names.
 
     Raises:
@@ -177,15 +216,26 @@ def read_mixture_list(path: Path) -> list[Mapping[str, Any]]:
             f"{{path}} holds {escape_braces(describe_value(content))}: expected a list of mixtures",
             path=path,
         )
-    for number, mixture in enumerate(content):
-        needed = ("event_name", "event_type", "bg_name")
-        lacking = [
-            name for name in needed if not isinstance(mixture, Mapping) or name not in mixture
-        ]
-        if lacking:
-            raise InputError(
-                f"{{path}}: mixture {number} lacks {', '.join(lacking)}: expected the names of "
-                "its event and its background",
-                path=path,
-            )
-    return content
+    return [_read_mixture(path, number, entry) for number, entry in enumerate(content)]
+
+
+def _read_mixture(path: Path, number: int, entry: object) -> ListedMixture:
+    """Check an entry of a list of mixtures.
+
+    Args:
+        path: the list.
+        number: of the mixture.
+        entry: what the list says of it.
+
+    Raises:
+        InputError: it lacks a name.
+    """
+    values = entry if isinstance(entry, Mapping) else {}
+    lacking = [name for name in _NEEDED if name not in values]
+    if lacking:
+        raise InputError(
+            f"{{path}}: mixture {number} lacks {', '.join(lacking)}: expected the names of "
+            "its event and its background",
+            path=path,
+        )
+    return ListedMixture(str(values["event_name"]), str(values["event_type"]))

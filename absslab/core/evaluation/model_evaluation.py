@@ -206,11 +206,12 @@ class Evaluation:
             events=None if self.events is None else self.events[self.name(index)],
             references=references,
             own_sounds=own_sounds,
+            is_source=recording.is_source,
         )
 
     def estimate(self, truth: Truth) -> Estimate:
         """Tag, detect and separate a recording with the model."""
-        if truth.references is None:
+        if truth.references is None or truth.is_source:
             return self._estimate_without_sources(truth.mixture)
         rate = self.data_set.sampling_rate
         waveform = truth.mixture[None]  # (C, N)

@@ -176,6 +176,7 @@ class Truth:
     # Separated sources are scored against these, if there are any: each source is one vector, its
     # channels one after the other.
     own_sounds: OwnSounds | None = None
+    is_source: bool = False  # whether it is one true source alone: then nothing is to be separated
 
     def separated_sounds(self) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
         """Return the mixture and the references that sources are scored against: (N,) each."""
@@ -402,7 +403,7 @@ class Scorer:
         return [event for event in events if event.event_label not in truth.unlabelled]
 
     def _score_masks(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
-        if truth.references is None or estimate.masks is None:
+        if truth.references is None or truth.is_source or estimate.masks is None:
             return
         ideal = np.zeros(estimate.masks.shape, bool)  # (K, M, T)
         if truth.references:
@@ -417,7 +418,7 @@ class Scorer:
         self.n_scored["segmentation"] += 1
 
     def _score_sources(self, truth: Truth, estimate: Estimate, row: dict[str, np.ndarray]) -> None:
-        if truth.references is None or estimate.sources is None:
+        if truth.references is None or truth.is_source or estimate.sources is None:
             return
         mixture, true_sources = truth.separated_sounds()
         present = self._indices(true_sources)  # (J,)

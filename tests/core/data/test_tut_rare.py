@@ -18,6 +18,7 @@ from absslab.core.common.notices import collect_notices
 from absslab.core.common.progress import run_to_end
 from absslab.core.data.audio_data_set import check_steps, open_split
 from absslab.core.data.layouts import DataConfig, find_layout
+from absslab.core.data.splits import SPLITS
 from absslab.core.data.true_sources import load_recording
 from absslab.core.evaluation.reference_sounds import load_references
 from absslab.core.separation.masks import SeparationConfig
@@ -54,14 +55,35 @@ def refusal_of(folder, **changes):
     return str(error.value)
 
 
-def test_only_mixtures_are_recordings_and_background_is_a_class_of_each(folder):
+def test_background_is_a_class_of_mixtures_and_single_sounds_have_one_label(folder):
     labelled = read(folder)
     assert sorted(labelled.classes) == sorted(CLASSES)
-    assert len(labelled.recordings) == 2 * 3 * 3 * 2
+    assert len(labelled.recordings) == 2 * 3 * 3 * 2 * 3
+    kinds = {"mix_0db": [], "event": [], "bg": []}
     for recording in labelled.recordings:
-        assert ".mix_0db" in recording.path
+        kinds[Path(recording.path).name.split(".")[1]].append(recording)
+    assert {kind: len(recordings) for kind, recordings in kinds.items()} == dict.fromkeys(kinds, 36)
+    for recording in kinds["mix_0db"]:
         (event,) = recording.labels - {"background"}
         assert recording.labels == {event, "background"}
+    for recording in kinds["event"]:
+        (event,) = recording.labels
+        assert event in EVENTS
+    assert all(recording.labels == {"background"} for recording in kinds["bg"])
+
+
+def test_a_mixture_and_its_sounds_alone_are_in_one_split_and_mixtures_come_first(folder):
+    labelled = read(folder)
+    parts_of = {}
+    for split in SPLITS:
+        own = [Path(item.path) for item in labelled.recordings if item.split == split]
+        assert ["mix" in path.name for path in own] == sorted(
+            ("mix" in path.name for path in own), reverse=True
+        )
+        for path in own:
+            parts_of.setdefault((path.parent, path.name[:4]), []).append(split)
+    assert len(parts_of) == 36
+    assert all(len(splits) == 3 and len(set(splits)) == 1 for splits in parts_of.values())
 
 
 def test_no_event_file_is_in_two_splits_and_every_class_in_each(folder):
@@ -91,13 +113,17 @@ def test_the_channels_are_the_true_sources_and_their_sum_is_the_mixture(folder):
     data_set = open_split(config_of(folder), "train", sampling_rate=RATE)
     data_set.has_sources = True
     for index in range(len(data_set)):
-        samples, _ = soundfile.read(data_set.path(index), dtype="float32")  # (N, 2)
+        samples, _ = soundfile.read(data_set.path(index), dtype="float32", always_2d=True)
         sources = sources_of(data_set, index)
+        assert set(sources) == data_set.recording(index).labels
+        np.testing.assert_array_equal(data_set[index], samples.sum(1))
+        if len(sources) == 1:  # an event or a background alone
+            (source,) = sources.values()
+            np.testing.assert_array_equal(source, samples[:, 0])
+            continue
         (event,) = set(sources) & set(EVENTS)
-        assert set(sources) == {event, "background"}
         np.testing.assert_array_equal(sources["background"], samples[:, 0])
         np.testing.assert_array_equal(sources[event], samples[:, 1])
-        np.testing.assert_array_equal(data_set[index], samples[:, 0] + samples[:, 1])
 
 
 @pytest.mark.parametrize("rate", [RATE, 11025, 44100])
@@ -117,9 +143,11 @@ def test_a_class_in_no_group_stays_in_the_mixture(folder):
     events.has_sources = True
     for index in range(len(events)):
         np.testing.assert_array_equal(events[index], whole[index])
-        samples, _ = soundfile.read(events.path(index), dtype="float32")  # (N, 2)
-        (source,) = sources_of(events, index).values()
-        np.testing.assert_array_equal(source, samples[:, 1])
+        samples, _ = soundfile.read(events.path(index), dtype="float32", always_2d=True)
+        sources = sources_of(events, index)
+        assert set(sources) == events.recording(index).labels
+        for source in sources.values():
+            np.testing.assert_array_equal(source, samples[:, -1])
 
 
 def test_the_scored_mixture_is_the_sum_of_its_true_sources(folder):
@@ -198,7 +226,7 @@ def test_a_list_of_another_mixing_is_refused(own):
     path = own / "mixed_yaml" / "testing.csv"
     mixtures = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(mixtures[::-1]))
-    assert "labels 0000.mix_0db.wav with babycry, background" in refusal_of(own)
+    assert "labels 0000.event.wav with babycry, but" in refusal_of(own)
 
 
 @pytest.mark.parametrize(
@@ -209,18 +237,19 @@ def test_a_list_of_another_mixing_is_refused(own):
         ({"y": np.zeros((7, 4))}, "y has the shape (7, 4): expected 2 axes, the first with 54"),
         ({"y": np.full((54, 4), 0.5)}, "y holds other values than 0 and 1"),
         ({"y": np.full((54, 4), b"1")}, "y holds |S1: expected numbers"),
-        ({"y": np.zeros((54, 4))}, "labels 0000.mix_0db.wav with nothing"),
+        ({"y": np.zeros((54, 4))}, "labels 0000.bg.wav with nothing"),
+        ({"y": np.eye(4)[[0] * 54]}, "labels 0000.bg.wav with babycry"),
         ({"na_list": np.array([b"a.mix_0db.wav"] * 54)}, "names a.mix_0db.wav: expected a name"),
+        (
+            {"na_list": np.array([b"0000.wav"] * 54)},
+            "names 0000.wav: expected a mixture as in 0000",
+        ),
         ({"na_list": np.array([b"\xff"] * 54)}, "na_list holds names that are not UTF-8"),
-        ({"na_list": np.array([b"a.wav"] * 54), "y": np.zeros((54, 4))}, "class 'babycry'"),
     ],
 )
 def test_packed_features_of_another_layout_are_refused(own, arrays, message):
     change_arrays(own / "packed_features" / "logmel" / "training.h5", **arrays)
-    if "class 'babycry'" in message:  # no mixture at all in training: there are those of the test
-        assert {item.split for item in read(own).recordings} == {"test"}
-    else:
-        assert message in refusal_of(own)
+    assert message in refusal_of(own)
 
 
 @pytest.mark.parametrize("n_bytes", [0, 100, 3000])
@@ -262,10 +291,13 @@ def test_it_is_trained_and_its_sources_scored(model, tmp_path):
     assert main([*given, "--output", str(tmp_path / "scores.json")]) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert set(scores["per_class"]) == set(CLASSES)
-    assert scores["n_scored"]["separation"] == 18
+    n_mixtures = 18  # single sounds are tagged alone
+    assert scores["n_scored"]["separation"] == scores["n_scored"]["segmentation"] == n_mixtures
+    assert scores["n_scored"]["tagging"] == 3 * n_mixtures
     with (tmp_path / "scores.csv").open() as file:
         names = {row["mixture"] for row in csv.DictReader(file)}
-    assert names == {f"testing/{number:04d}.mix_0db.wav" for number in range(18)}
+    kinds = ("mix_0db", "event", "bg")
+    assert names == {f"testing/{n:04d}.{kind}.wav" for n in range(n_mixtures) for kind in kinds}
 
 
 def test_a_mixture_that_is_left_out_has_a_plain_name(own, model, tmp_path):

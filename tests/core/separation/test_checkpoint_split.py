@@ -139,7 +139,7 @@ def test_moved_data_are_found_with_their_own_sounds_and_lists(folder, settings, 
         (folder / "made", folder / "sounds"),
     ):
         for recordings in list_all(str(data_folder)):
-            assert len(recordings) == 18
+            assert len(recordings) == 54  # 18 mixtures, their events and backgrounds
             assert all(Path(item.path).is_relative_to(sounds) for item in recordings)
 
 
