@@ -4,10 +4,11 @@
 
     folder/packed_features/logmel/training.h5   na_list, y, x; and testing.h5
            mixed_audio/training/0000.mix_0db.wav …          and testing/
-           mixed_yaml/training.csv              event_name, event_type, bg_name, …
+           mixed_yaml/training.csv              event_name, event_type, event_segment, …
 
 A mixture is the sum of its two channels, the background and an event. Beside it lie the background
-and the event alone, as 0000.bg.wav and 0000.event.wav.
+and the event alone, as 0000.bg.wav and 0000.event.wav. An event stands in the middle of its
+recording; event_segment says where it lies (s) in the file that it was cut from.
 
 Source:
     Kong, Xu, Wang, Plumbley, A joint separation-classification model for sound event detection of
@@ -16,8 +17,8 @@ Source:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from absslab.core.common.errors import InputError, describe_value, escape_braces
 from absslab.core.common.yaml_files import read_yaml
@@ -28,7 +29,14 @@ from absslab.core.data.corpus_reading import (
     to_labelled_folder,
 )
 from absslab.core.data.hdf5_files import open_hdf5, read_labels, read_names
-from absslab.core.data.labelled_recordings import LabelledFolder, SplitSettings
+from absslab.core.data.labelled_recordings import (
+    EventReader,
+    LabelledFolder,
+    LabelledRecording,
+    SplitSettings,
+)
+from absslab.core.data.splits import SPLITS
+from absslab.core.data.strong_labels import SoundEvent
 
 CLASSES = ("babycry", "glassbreak", "gunshot", "background")  # in the order of the columns of y
 _BACKGROUND = CLASSES[-1]
@@ -37,6 +45,8 @@ _PARTS = {"training": "train", "testing": "test"}
 _PLACES = (".", "logmel", "packed_features/logmel")  # of the HDF5 files, from the given folder
 _N_ABOVE = 3  # folders above these files in which the other folders are looked for
 _NEEDED = ("event_name", "event_type", "bg_name")  # of each mixture in a list
+_SEGMENT = "event_segment"
+_LONGEST_FILE = 1e6  # s
 
 
 @dataclass(frozen=True)
@@ -46,10 +56,12 @@ class ListedMixture:
     Args:
         event_name: file that the event was cut from.
         event_type: class of the event.
+        event_length: s; None if the list does not tell it.
     """
 
     event_name: str
     event_type: str
+    event_length: float | None = None
 
 
 def read_tut_rare(
@@ -76,6 +88,7 @@ def read_tut_rare(
         lists = lists.parent
     mixtures = FoundRecordings()
     single_sounds = FoundRecordings()
+    lengths: dict[str, float | None] = {}  # s, of the event of each recording
     notes: list[str] = []
     for part, split in _PARTS.items():
         table = features / f"{part}.h5"
@@ -85,19 +98,21 @@ def read_tut_rare(
         for name, own in zip(names, labels, strict=True):
             mixture = _find_listed(name, own, listed, table, lists / f"{part}.csv")
             found = mixtures if len(own) > 1 else single_sounds
-            found.find_and_add(finder, name, own, f"event {mixture.event_name}", split)
+            path = found.find_and_add(finder, name, own, f"event {mixture.event_name}", split)
+            lengths[path] = mixture.event_length
         notes += finder.notes
     recordings = draw_validation(mixtures.recordings, settings)
     split_of = {recording.origin: recording.split for recording in recordings}
     for recording in single_sounds.recordings:
         own_split = split_of.get(recording.origin, recording.split)
         recordings.append(replace(recording, split=own_split))
-    return to_labelled_folder(
+    labelled = to_labelled_folder(
         [replace(item, channels=_find_channels(item.labels)) for item in recordings],
         folder,
         notes,
         mixtures.missing | single_sounds.missing,
     )
+    return replace(labelled, events=_find_event_readers(labelled.recordings, lengths))
 
 
 def _find_channels(labels: frozenset[str]) -> dict[str, int]:
@@ -105,6 +120,49 @@ def _find_channels(labels: frozenset[str]) -> dict[str, int]:
     if len(labels) == 1:
         return dict.fromkeys(labels, 0)
     return {name: _CHANNELS[int(name != _BACKGROUND)] for name in labels}
+
+
+def _find_event_readers(
+    recordings: Sequence[LabelledRecording], lengths: Mapping[str, float | None]
+) -> dict[str, EventReader]:
+    """Return what reads the strong labels of each split in which all events have a length.
+
+    Args:
+        recordings: those of all splits.
+        lengths: of the event of each recording (s), by path.
+    """
+    readers: dict[str, EventReader] = {}
+    for split in SPLITS:
+        labels = {item.path: item.labels for item in recordings if item.split == split}
+        known = {path: length for path in labels if (length := lengths[path]) is not None}
+        if len(known) == len(labels):
+            readers[split] = partial(_place_events, labels, known)
+    return readers
+
+
+def _place_events(
+    labels: Mapping[str, frozenset[str]],
+    lengths: Mapping[str, float],
+    classes: Sequence[str],
+    durations: Mapping[str, float],
+) -> dict[str, list[SoundEvent]]:
+    """Return when each class sounds: an event in the middle, the background all the time.
+
+    Args:
+        labels: of each recording, by path.
+        lengths: of its event (s).
+        classes: the classes that may occur.
+        durations: length (s) of each recording whose events are wanted.
+    """
+    events: dict[str, list[SoundEvent]] = {}
+    for path, duration in durations.items():
+        events[path] = []
+        for name in sorted(labels[path].intersection(classes)):
+            # Longer events were cut at their end.
+            length = duration if name == _BACKGROUND else min(lengths[path], duration)
+            onset = (duration - length) / 2
+            events[path].append(SoundEvent(name, onset, onset + length))
+    return events
 
 
 def _find_features(folder: Path) -> Path:
@@ -216,7 +274,15 @@ def read_mixture_list(path: Path) -> list[ListedMixture]:
             f"{{path}} holds {escape_braces(describe_value(content))}: expected a list of mixtures",
             path=path,
         )
-    return [_read_mixture(path, number, entry) for number, entry in enumerate(content)]
+    mixtures = [_read_mixture(path, number, entry) for number, entry in enumerate(content)]
+    lacking = [n for n, mixture in enumerate(mixtures) if mixture.event_length is None]
+    if 0 < len(lacking) < len(mixtures):
+        raise InputError(
+            f"{{path}}: mixture {lacking[0]} has no {_SEGMENT}, but others have one: expected it "
+            "in each mixture, or in none",
+            path=path,
+        )
+    return mixtures
 
 
 def _read_mixture(path: Path, number: int, entry: object) -> ListedMixture:
@@ -228,7 +294,7 @@ def _read_mixture(path: Path, number: int, entry: object) -> ListedMixture:
         entry: what the list says of it.
 
     Raises:
-        InputError: it lacks a name.
+        InputError: it lacks a name, or its event has no length.
     """
     values = entry if isinstance(entry, Mapping) else {}
     lacking = [name for name in _NEEDED if name not in values]
@@ -238,4 +304,24 @@ def _read_mixture(path: Path, number: int, entry: object) -> ListedMixture:
             "its event and its background",
             path=path,
         )
-    return ListedMixture(str(values["event_name"]), str(values["event_type"]))
+    length = None
+    if values.get(_SEGMENT) is not None:
+        length = _measure_segment(values[_SEGMENT])
+        if length is None:
+            raise InputError(
+                f"{{path}}: mixture {number} has the {_SEGMENT} "
+                f"{escape_braces(describe_value(values[_SEGMENT]))}: expected the seconds at which "
+                "the event begins and ends in its file, such as [0.5, 1.25]",
+                path=path,
+            )
+    return ListedMixture(str(values["event_name"]), str(values["event_type"]), length)
+
+
+def _measure_segment(segment: object) -> float | None:
+    """Return the length of a segment (s); None if it is no beginning and a later end."""
+    if not isinstance(segment, list) or len(segment) != 2:
+        return None
+    if not all(type(time) in (int, float) for time in segment):
+        return None
+    start, stop = segment
+    return float(stop - start) if 0 <= start < stop < _LONGEST_FILE else None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from thesis_miniatures import CLASSES, EVENTS, RATE, change_arrays, make_tut_rare
+from thesis_miniatures import CENTRE, CLASSES, EVENTS, RATE, change_arrays, make_tut_rare
 
 from absslab.cli.main import main
 from absslab.core.common.errors import InputError
@@ -19,6 +19,7 @@ from absslab.core.common.progress import run_to_end
 from absslab.core.data.audio_data_set import check_steps, open_split
 from absslab.core.data.layouts import DataConfig, find_layout
 from absslab.core.data.splits import SPLITS
+from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.true_sources import load_recording
 from absslab.core.evaluation.reference_sounds import load_references
 from absslab.core.separation.masks import SeparationConfig
@@ -222,6 +223,66 @@ def test_a_list_of_another_kind_is_refused(own, content, message):
     assert message in refusal_of(own)
 
 
+def change_list(folder, change, part="testing"):
+    path = folder / "mixed_yaml" / f"{part}.csv"
+    mixtures = yaml.safe_load(path.read_text())
+    for number, mixture in enumerate(mixtures):
+        change(number, mixture)
+    path.write_text(yaml.safe_dump(mixtures))
+
+
+def events_of(folder, split):
+    """Return the strong labels of a split, as its data set reads them, by the name of the file."""
+    data_set = open_split(config_of(folder), split, sampling_rate=RATE)
+    if data_set.event_reader is None:
+        return None
+    events = data_set.event_reader(data_set.classes, data_set.durations)
+    return {Path(path).name: own for path, own in events.items()}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_an_event_sounds_in_the_middle_and_the_background_all_the_time(folder, split):
+    labelled = [item for item in read(folder).recordings if item.split == split]
+    events = events_of(folder, split)
+    assert len(events) == len(labelled)
+    for recording in labelled:
+        own = {event.event_label: event for event in events[Path(recording.path).name]}
+        assert set(own) == recording.labels
+        for name, event in own.items():
+            expected = (
+                (0, 0.3) if name == "background" else (CENTRE.start / RATE, CENTRE.stop / RATE)
+            )
+            assert (event.onset, event.offset) == pytest.approx(expected, abs=1.1 / RATE)
+
+
+def test_an_event_that_is_longer_than_its_mixture_was_cut_at_its_end(own):
+    change_list(own, lambda number, mixture: mixture.update(event_segment=[1, 9]))
+    assert events_of(own, "test")["0000.event.wav"] == [SoundEvent("babycry", 0.0, 0.3)]
+
+
+def test_lists_without_segments_give_no_strong_labels(own):
+    change_list(own, lambda number, mixture: mixture.pop("event_segment"))
+    assert events_of(own, "test") is None
+    assert events_of(own, "train") is not None
+
+
+def test_a_segment_that_one_mixture_lacks_is_missed(own):
+    change_list(own, lambda number, mixture: number == 4 and mixture.pop("event_segment"))
+    assert "mixture 4 has no event_segment, but others have one" in refusal_of(own)
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [[1.5, 0.5], [1, 1], [0.5], 3, "0.5 1.5", ["0.5", "1.5"], [-1, 1], [True, 2], [0, float("nan")]]
+    + [[0, float("inf")], [0, 10**400], {"onset": 1}, []],
+)
+def test_a_segment_that_is_no_beginning_and_later_end_is_refused(own, segment):
+    change_list(own, lambda number, mixture: number == 2 and mixture.update(event_segment=segment))
+    refusal = refusal_of(own)
+    assert "testing.csv: mixture 2 has the event_segment" in refusal
+    assert "expected the seconds at which the event begins and ends" in refusal
+
+
 def test_a_list_of_another_mixing_is_refused(own):
     path = own / "mixed_yaml" / "testing.csv"
     mixtures = yaml.safe_load(path.read_text())
@@ -291,9 +352,9 @@ def test_it_is_trained_and_its_sources_scored(model, tmp_path):
     assert main([*given, "--output", str(tmp_path / "scores.json")]) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert set(scores["per_class"]) == set(CLASSES)
-    n_mixtures = 18  # single sounds are tagged alone
+    n_mixtures = 18  # single sounds are tagged, and their events found
     assert scores["n_scored"]["separation"] == scores["n_scored"]["segmentation"] == n_mixtures
-    assert scores["n_scored"]["tagging"] == 3 * n_mixtures
+    assert scores["n_scored"]["tagging"] == scores["n_scored"]["detection"] == 3 * n_mixtures
     with (tmp_path / "scores.csv").open() as file:
         names = {row["mixture"] for row in csv.DictReader(file)}
     kinds = ("mix_0db", "event", "bg")
