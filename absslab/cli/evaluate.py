@@ -29,6 +29,7 @@ from absslab.core.separation.masks import SeparationConfig
 from absslab.core.thesis.command_line import is_thesis_use, translate_evaluate_command
 
 _MODEL_CONFIGS = (EvaluationConfig, PrintedMetricConfig, SeparationConfig, DetectionConfig)
+_PLACES_OF_REFERENCES = ("audio_folder", "yaml_file")
 
 
 def run(arguments: Sequence[str]) -> LeftOut:
@@ -113,9 +114,10 @@ def _opening_steps(
     for config_class in _MODEL_CONFIGS:
         names = config_class.default_config().to_json()
         for name in given:
-            if name in names:
+            if name in names and name not in _PLACES_OF_REFERENCES:
                 raise InputError(
                     f"--{name} is for a model, --estimates for sounds that are already "
                     "separated: pass one of them"
                 )
-    return open_estimates(from_flags(EstimatesConfig, given), scoring, left_out)
+    places = {name: given.get(name) for name in _PLACES_OF_REFERENCES}
+    return open_estimates(from_flags(EstimatesConfig, given), scoring, left_out, **places)

@@ -165,14 +165,24 @@ def _place_events(
     return events
 
 
+def holds_tut_rare(folder: Path) -> bool:
+    """Tell whether a folder holds the HDF5 files of TUT Rare 2017, or is above them."""
+    return _look_for_features(folder) is not None
+
+
+def _look_for_features(folder: Path) -> Path | None:
+    """Return the folder of the HDF5 files; None if there is none."""
+    places = [folder / place for place in _PLACES]
+    return next((place for place in places if (place / "training.h5").is_file()), None)
+
+
 def _find_features(folder: Path) -> Path:
     """Find the folder of the HDF5 files.
 
     Raises:
         InputError: there is none.
     """
-    places = [folder / place for place in _PLACES]
-    features = next((place for place in places if (place / "training.h5").is_file()), None)
+    features = _look_for_features(folder)
     if features is None:
         raise InputError(
             "{path} has no training.h5: expected the folder packed_features/logmel of TUT Rare "

@@ -14,8 +14,8 @@ rate are resampled to that of the references; shorter ones end in silence and lo
 the end; an estimate that is missing is silence, and a missing events.tsv says that nothing was
 detected. How often this was done is said. Estimates of several channels are always averaged.
 
-The references have the layout of a split that `absslab mix` wrote; the estimates have the layout
-that `absslab separate` writes.
+The references have the layout of a split that `absslab mix` wrote, or are TUT Rare 2017;
+the estimates have the layout that `absslab separate` writes.
 
 Axes: K classes, N samples.
 """
@@ -27,16 +27,21 @@ from pathlib import Path
 
 import numpy as np
 
-from absslab.core.audio import formats, sound_files
+from absslab.core.audio import sound_files
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError, InputWarning, escape_braces, join_errors
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
-from absslab.core.data.mixture_folder import background_file, part_files, source_files
+from absslab.core.data.mixture_folder import source_files
 from absslab.core.data.strong_labels import SoundEvent, open_events, read_events
-from absslab.core.data.weak_labels import LabelledRow, read_multi_hot
+from absslab.core.data.true_sources import SourceFile
 from absslab.core.evaluation.ideal_masks import IdealMasks
+from absslab.core.evaluation.reference_recordings import (
+    ReferenceRecordings,
+    find_references,
+    list_folders,
+)
 from absslab.core.evaluation.score_summary import summarise_scores
 from absslab.core.evaluation.scorer import (
     Estimate,
@@ -65,7 +70,8 @@ class EstimatesConfig(Config):
     )
     references: str = option(
         "",
-        "folder of mixtures with their sources, as a split that absslab mix wrote",
+        "folder of mixtures with their sources, as a split that absslab mix wrote; or the data "
+        "folder of TUT_rare_2017, whose test split is scored",
         metavar="FOLDER",
     )
     fit_estimates: bool = option(
@@ -83,10 +89,9 @@ class EstimatesEvaluation:
     Args:
         config: the two folders.
         scoring: settings of the scores.
-        names: names of the mixtures, without suffix.
+        references: the mixtures with their true sources.
         classes: the classes; every mixture has an estimate of each.
-        labels: what is known of the classes, by name of the mixture; empty without weak labels.
-        events: strong labels by file name of the mixture; None if there are none.
+        events: strong labels by path of the mixture; None if there are none.
         has_detections: whether the estimates come with detected events.
         sampling_rate: Hz.
         left_out: mixtures that can't be scored.
@@ -95,9 +100,8 @@ class EstimatesEvaluation:
 
     config: EstimatesConfig
     scoring: ScoringConfig
-    names: list[str]
+    references: ReferenceRecordings
     classes: list[str]
-    labels: dict[str, LabelledRow]
     events: dict[str, list[SoundEvent]] | None
     has_detections: bool
     sampling_rate: int
@@ -125,12 +129,14 @@ class EstimatesEvaluation:
             thresholds=[0.5] * len(self.classes),
             ideal_masks=IdealMasks(FrontEnd(features), criterion=self.scoring.criterion),
         )
-        self._stop_if_any(self.names)
-        for done, name in enumerate(self.names, start=1):
-            with self.left_out.file(self._references / _filename(self._references, name)):
+        recordings = self.references.recordings
+        names = list(recordings)
+        self._stop_if_any(names)
+        for done, name in enumerate(names, start=1):
+            with self.left_out.file(recordings[name].file):
                 scorer.add(*self._load(name))
-            self._stop_if_any(self.names[done:])
-            yield Progress(done, len(self.names))
+            self._stop_if_any(names[done:])
+            yield Progress(done, len(names))
         if not scorer.names:
             raise self.left_out.to_error()
         self._give_notices()
@@ -144,7 +150,7 @@ class EstimatesEvaluation:
                 "scoring": self.scoring.to_json(),
                 "features": features.to_json(),
             },
-            left_out=self.left_out.reasons(self._references),
+            left_out=self.left_out.reasons(self.references.folder),
         )
         return EvaluationResult(scores, scorer.table())
 
@@ -156,8 +162,7 @@ class EstimatesEvaluation:
                 that can't be scored.
         """
         self.left_out.check_rest_and_stop(
-            (self._references / _filename(self._references, name), partial(self._load, name))
-            for name in later
+            (self.references.recordings[name].file, partial(self._load, name)) for name in later
         )
 
     def _give_notices(self) -> None:
@@ -173,61 +178,48 @@ class EstimatesEvaluation:
             "segmentation": "sounds come without masks",
         }
         if self.events is None:
-            missing["detection"] = f"there is no {Path(self.config.references) / 'events.tsv'}"
+            missing["detection"] = f"there is no {self.references.folder / 'events.tsv'}"
         elif not self.has_detections:
             missing["detection"] = f"there is no events.tsv in the folders of {self._estimates}"
         return missing
-
-    @property
-    def _references(self) -> Path:
-        return Path(self.config.references)
 
     @property
     def _estimates(self) -> Path:
         return Path(self.config.estimates)
 
     def _load(self, name: str) -> tuple[Truth, Estimate]:
-        sounds = {
-            label: self._read_samples(path)
-            for label, path in _find_sources(self._references, name).items()
-        }
-        path = _find_mixture(self._references, name)
-        if path:
-            mixture = self._read_samples(path)
-        else:
-            parts = list(sounds.values())
-            if background := background_file(self._references / f"{name}.wav"):
-                parts.append(self._read_samples(background))
-            lengths = {len(samples) for samples in parts}
-            if len(lengths) > 1:
-                raise InputError(
-                    f"{self._references / name}: sources have {_list_some(lengths)} samples: "
-                    "expected the same"
-                )
-            mixture = np.sum(parts, axis=0)
-        path = path or self._references / name
-        row = self.labels.get(name)
-        filename = _filename(self._references, name)
+        recording = self.references.recordings[name]
+        sounds = {label: self._read_part(source) for label, source in recording.sources.items()}
+        parts = [self._read_part(part) for part in recording.parts]
+        lengths = {len(samples) for samples in parts}
+        if len(lengths) > 1:
+            raise InputError(
+                f"{recording.file.with_suffix('')}: sources have {_list_some(lengths)} samples: "
+                "expected the same"
+            )
+        mixture = np.sum(parts, axis=0)
+        row = recording.labels
         truth = Truth(
-            filename,
-            str(path),
+            self.references.name(recording),
+            str(recording.file),
             mixture,
             self.sampling_rate,
             labels=None if row is None else frozenset(row.labels),
             unlabelled=frozenset() if row is None else frozenset(row.unknown),
-            events=None if self.events is None else self.events[filename],
+            events=None if self.events is None else self.events[str(recording.file)],
             references={
                 label: samples
                 for label, samples in sounds.items()
                 if label in self.classes and is_audible(samples)
             },
+            is_source=recording.is_source,
         )
-        sources = np.stack(self._read_estimates(name, len(mixture), path))  # (K, N)
+        sources = np.stack(self._read_estimates(name, len(mixture), recording.file))  # (K, N)
         return truth, Estimate(events=self._read_detected(name, truth), sources=sources)
 
     def _read_estimates(self, name: str, n_samples: int, mixture: Path) -> list[np.ndarray]:
         """Read the estimate of each class, all as long as the mixture."""
-        files = _find_sources(self._estimates, name)
+        files = _find_estimates(self._estimates, name)
         estimates = []
         for label in self.classes:
             path = files.get(label)
@@ -285,7 +277,16 @@ class EstimatesEvaluation:
         events_by_file = read_events(path, classes=self.classes, durations=durations)
         return [event for events in events_by_file.values() for event in events]
 
+    def _read_part(self, part: SourceFile) -> np.ndarray:
+        """Read a recording, or a source of it, at its own rate."""
+        self._check_rate(part.path)
+        return part.load(self.sampling_rate)
+
     def _read_samples(self, path: Path, hint: str = "") -> np.ndarray:
+        self._check_rate(path, hint)
+        return sound_files.load(path, self.sampling_rate)
+
+    def _check_rate(self, path: Path, hint: str = "") -> None:
         info = sound_files.info(path)
         if info.sampling_rate != self.sampling_rate:
             raise InputError(
@@ -293,13 +294,15 @@ class EstimatesEvaluation:
                 f"as the first reference{hint}",
                 path=path,
             )
-        return sound_files.load(path, self.sampling_rate)
 
 
 def open_estimates(
     config: EstimatesConfig,
     scoring: ScoringConfig = ScoringConfig(),
     left_out: LeftOut | None = None,
+    *,
+    audio_folder: str | None = None,
+    yaml_file: str | None = None,
 ) -> EstimatesEvaluation:
     """Check that folders of separated sounds and of references belong together, and open them.
 
@@ -307,6 +310,8 @@ def open_estimates(
         config: the two folders.
         scoring: settings of the scores.
         left_out: collects mixtures that can't be scored.
+        audio_folder: where the sounds of the references are; see `find_references`.
+        yaml_file: where their list is.
 
     Raises:
         InputError: a folder is missing or empty, a mixture or class exists in only one of them,
@@ -318,44 +323,37 @@ def open_estimates(
             raise InputError(f"{flag} is missing: pass --{flag}")
         if not Path(folder).is_dir():
             raise InputError(f"{flag}: {{folder}} is not a directory", folder=folder)
-    references = Path(config.references)
     estimates = Path(config.estimates)
-    names = _sub_folders(references)
-    if "test" in names and (references / "test" / "weak_labels.csv").is_file():
-        raise InputError(
-            f"{references} holds several splits: expected one of them, such as {references}/test"
-        )
-    if not names:
-        raise InputError(f"{references} holds no folders of sources: expected one per mixture")
-    estimated = _sub_folders(estimates)
+    references = find_references(
+        Path(config.references), audio_folder=audio_folder, yaml_file=yaml_file
+    )
+    names = list(references.recordings)
+    estimated = list_folders(estimates)
     if config.fit_estimates and not set(names).isdisjoint(estimated):
         estimated = [*estimated, *names]
-    _check_same(names, estimated, "mixture", str(references), str(estimates), _HOW_TO_FIT)
-    labels, labelled_classes = _read_labels(references)
+    _check_same(names, estimated, "mixture", config.references, str(estimates), _HOW_TO_FIT)
     if left_out is None:
         left_out = LeftOut("evaluate", on_error=scoring.on_error)
     left_out.n_files = len(names)
     readable = []
-    for name in names:
-        with left_out.file(references / _filename(references, name)):
-            sound_files.info(_find_any_sound(references, name))
+    for name, recording in references.recordings.items():
+        with left_out.file(recording.file):
+            sound_files.info(recording.any_file)
             readable.append(name)
-    names = readable
-    if not names:
+    if not readable:
         raise left_out.to_error()
+    references = references.only(readable)
     try:
-        classes = _find_classes(
-            references, estimates, names, labelled_classes, may_lack=config.fit_estimates
-        )
+        classes = _find_classes(config, references)
+        first = references.recordings[readable[0]].any_file
         return EstimatesEvaluation(
             config,
             scoring,
-            names=names,
+            references=references,
             classes=classes,
-            labels=labels,
-            events=_read_strong_labels(references, names, classes),
-            has_detections=_has_detections(estimates, names, may_lack=config.fit_estimates),
-            sampling_rate=sound_files.info(_find_any_sound(references, names[0])).sampling_rate,
+            events=references.read_events(classes),
+            has_detections=_has_detections(estimates, readable, may_lack=config.fit_estimates),
+            sampling_rate=sound_files.info(first).sampling_rate,
             left_out=left_out,
         )
     except InputError as error:
@@ -364,59 +362,31 @@ def open_estimates(
         raise
 
 
-def _read_labels(references: Path) -> tuple[dict[str, LabelledRow], list[str]]:
-    """Read the weak labels by name of the mixture, and the classes; both empty without a file."""
-    path = references / "weak_labels.csv"
-    if not path.is_file():
-        return {}, []
-    table = read_multi_hot(path, has_metadata=False)
-    return {Path(row.filename).stem: row for row in table.rows}, table.classes
-
-
-def _find_classes(
-    references: Path, estimates: Path, names: list[str], labelled: list[str], *, may_lack: bool
-) -> list[str]:
+def _find_classes(config: EstimatesConfig, references: ReferenceRecordings) -> list[str]:
     """Find the classes of the references; every mixture must have an estimate of each.
 
     Args:
-        references: folder of the references.
-        estimates: folder of the estimates.
-        names: of the mixtures.
-        labelled: classes of the weak labels.
-        may_lack: whether estimates may be missing.
+        config: the two folders, and whether estimates may be missing.
+        references: the mixtures.
     """
     sounding: set[str] = set()
-    for name in names:
-        sounding |= set(_find_sources(references, name)) - set(NOT_CLASSES)
-    classes = labelled or sorted(sounding)
+    for recording in references.recordings.values():
+        sounding |= set(recording.sources) - set(NOT_CLASSES)
+    classes = list(references.classes) or sorted(sounding)
     _check_same(
         classes,
         sorted(sounding | set(classes)),
         "class",
-        f"{references}/weak_labels.csv",
-        str(references),
+        references.place_of_classes,
+        config.references,
     )
-    for name in names:
-        estimated = sorted(set(_find_sources(estimates, name)) - set(NOT_CLASSES))
-        if may_lack:
+    for name in references.recordings:
+        estimated = sorted(set(_find_estimates(Path(config.estimates), name)) - set(NOT_CLASSES))
+        if config.fit_estimates:
             estimated = [*estimated, *classes]
-        place = str(estimates / name)
-        _check_same(classes, estimated, "class", str(references), place, _HOW_TO_FIT)
+        place = str(Path(config.estimates) / name)
+        _check_same(classes, estimated, "class", config.references, place, _HOW_TO_FIT)
     return classes
-
-
-def _read_strong_labels(
-    references: Path, names: list[str], classes: list[str]
-) -> dict[str, list[SoundEvent]] | None:
-    """Read strong labels by file name of the mixture; None if there is no file of them."""
-    path = references / "events.tsv"
-    if not path.is_file():
-        return None
-    durations = {
-        _filename(references, name): sound_files.info(_find_any_sound(references, name)).duration
-        for name in names
-    }
-    return read_events(path, classes=classes, durations=durations)
 
 
 def _has_detections(estimates: Path, names: list[str], *, may_lack: bool) -> bool:
@@ -440,35 +410,8 @@ def _has_detections(estimates: Path, names: list[str], *, may_lack: bool) -> boo
     return all(has_events)
 
 
-def _find_any_sound(references: Path, name: str) -> Path:
-    """Find a sound that is as long as the mixture: the mixture itself, or a source."""
-    mixture = _find_mixture(references, name)
-    if mixture:
-        return mixture
-    for path in part_files(references / f"{name}.wav"):
-        return path
-    raise InputError(f"{references / name} holds no sounds, and there is no {name}.wav beside it")
-
-
-def _find_mixture(references: Path, name: str) -> Path | None:
-    candidates = [references / f"{name}{suffix}" for suffix in formats.SUFFIXES]
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _filename(references: Path, name: str) -> str:
-    """Return the name of a mixture in events.tsv."""
-    path = _find_mixture(references, name)
-    return path.name if path else f"{name}.wav"
-
-
-def _find_sources(folder: Path, name: str) -> dict[str, Path]:
+def _find_estimates(folder: Path, name: str) -> dict[str, Path]:
     return source_files(folder / f"{name}.wav")
-
-
-def _sub_folders(folder: Path) -> list[str]:
-    return sorted(
-        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
 
 
 def _check_same(

@@ -395,6 +395,44 @@ def test_a_split_is_separated_as_the_sum_of_its_channels(folder, model, tmp_path
         np.testing.assert_allclose(total + residual, load_recording(recording, RATE), atol=1e-6)
 
 
+def test_sounds_of_any_system_are_scored_against_its_channels(folder, own, model, tmp_path):
+    quick = ["--bss_eval", "none", "--n_resamples", "0"]
+    given = ["--checkpoint_path", str(model)]
+    by_model = tmp_path / "model.json"
+    assert main(["evaluate", *given, *quick, "--output", str(by_model)]) == 0
+    output = tmp_path / "separated"
+    assert main(["separate", *given, "--output_folder", str(output)]) == 0
+    places = {"references": own / "packed_features"}
+    for name, place in {"audio_folder": "mixed_audio", "yaml_file": "mixed_yaml"}.items():
+        places[name] = (own / place).rename(tmp_path / place)
+    words = [word for name, place in places.items() for word in (f"--{name}", str(place))]
+    scores = {"model": json.loads(by_model.read_text())}
+    for name, references in {"beside": ["--references", str(folder)], "apart": words}.items():
+        path = tmp_path / f"{name}.json"
+        given = ["evaluate", "--estimates", str(output), *references, *quick]
+        assert main([*given, "--output", str(path)]) == 0
+        scores[name] = json.loads(path.read_text())
+    for name in ("beside", "apart"):
+        assert scores[name]["n_scored"]["separation"] == 18
+        assert scores[name]["n_scored"]["detection"] == 54
+        for score in ("si_sdr", "si_sdr_improvement", "plain_sdr_improvement", "leakage"):
+            expected = pytest.approx(scores["model"]["separation"][score], abs=0.01)
+            assert scores[name]["separation"][score] == expected
+        assert scores[name]["detection"]["event"] == scores["model"]["detection"]["event"]
+    assert main(["compare", str(by_model), str(tmp_path / "beside.json")]) == 0
+
+
+def test_places_of_references_are_for_this_data_set_alone(tmp_path, capsys):
+    for name in ("estimates", "references"):
+        (tmp_path / name / "a").mkdir(parents=True)
+    given = [f"--{name}={tmp_path / name}" for name in ("estimates", "references")]
+    assert main(["evaluate", *given, "--audio_folder", "sounds"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "audio_folder is for references of TUT_rare_2017" in said
+    assert "leave --audio_folder out" in said
+    assert "\n" not in said
+
+
 def test_moved_data_are_found_with_all_their_parts(own, model, tmp_path, capsys):
     config = config_of("elsewhere", audio_folder="there", yaml_file="list.csv")
     assert config.move("") == config.move("elsewhere") == config
