@@ -94,6 +94,13 @@ def read_tut_rare(
         table = features / f"{part}.h5"
         names, labels = _read_packed(table)
         listed = read_mixture_list(lists / f"{part}.csv")
+        if not (audio / part).is_dir():
+            raise InputError(
+                "{path} is not a directory: expected the sounds that {table} names; pass the "
+                "folder mixed_audio as --audio_folder",
+                path=audio / part,
+                table=table,
+            )
         finder = AudioFinder(audio / part, table)
         for name, own in zip(names, labels, strict=True):
             mixture = _find_listed(name, own, listed, table, lists / f"{part}.csv")

@@ -154,7 +154,10 @@ def _find_in_folders(folder: Path) -> ReferenceRecordings:
             f"{folder} holds several splits: expected one of them, such as {folder}/{_SPLIT}"
         )
     if not names:
-        raise InputError(f"{folder} holds no folders of sources: expected one per mixture")
+        hint = ""
+        if any(folder.glob("*.mix_*")):
+            hint = f"; if it is of {TUT_RARE}, pass the folder that holds training.h5"
+        raise InputError(f"{folder} holds no folders of sources: expected one per mixture{hint}")
     labels: dict[str, LabelledRow] = {}
     classes: list[str] = []
     if table.is_file():

@@ -183,6 +183,12 @@ def test_its_parts_are_found_beside_each_other_or_where_flags_say(folder, tmp_pa
         assert [recording.path for recording in labelled.recordings] == expected
 
 
+def test_a_folder_without_sounds_is_named_with_its_flag(folder, tmp_path):
+    refusal = refusal_of(folder, audio_folder=str(tmp_path))
+    assert f"{tmp_path}/training is not a directory" in refusal
+    assert "pass the folder mixed_audio as --audio_folder" in refusal
+
+
 def test_features_in_the_working_directory_are_not_used_unasked(folder, tmp_path, monkeypatch):
     shutil.copy(folder / "packed_features" / "logmel" / "training.h5", tmp_path)
     (tmp_path / "empty").mkdir()
@@ -420,6 +426,13 @@ def test_sounds_of_any_system_are_scored_against_its_channels(folder, own, model
             assert scores[name]["separation"][score] == expected
         assert scores[name]["detection"]["event"] == scores["model"]["detection"]["event"]
     assert main(["compare", str(by_model), str(tmp_path / "beside.json")]) == 0
+
+
+def test_references_that_are_its_sounds_alone_are_refused(folder, tmp_path, capsys):
+    references = folder / "mixed_audio" / "testing"
+    given = ["--estimates", str(tmp_path), "--references", str(references)]
+    assert main(["evaluate", *given]) == 2
+    assert "pass the folder that holds training.h5" in capsys.readouterr().err
 
 
 def test_places_of_references_are_for_this_data_set_alone(tmp_path, capsys):
