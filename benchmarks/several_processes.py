@@ -1,4 +1,4 @@
-"""Compare the rate of a training in one process with that of several on the same machine.
+"""Compare the rates of trainings in one process and in several on the same machine.
 
 python benchmarks/several_processes.py --data_folder data/mixtures
 
@@ -19,7 +19,7 @@ from absslab.core.training.run_directory import RunReader
 
 
 def main() -> None:
-    """Print recordings per second for each number of processes, and their ratio to one."""
+    """Print recordings per second for each number of processes, and their ratio to the first."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("--n_runs", type=int, default=3)
     parser.add_argument("--n_epochs", type=int, default=4)
     arguments, flags = parser.parse_known_args()
+    if arguments.n_epochs < 2:
+        parser.error("--n_epochs has to be 2 or more: the first epoch does not count")
     flags += ["--data_folder", arguments.data_folder, "--n_epochs", str(arguments.n_epochs)]
     rates: dict[int, list[float]] = {number: [] for number in arguments.n_processes}
     for _ in range(arguments.n_runs):
@@ -35,9 +37,10 @@ def main() -> None:
             rates[number].append(measure_rate(number, flags))
     medians = {number: statistics.median(values) for number, values in rates.items()}
     first = medians[arguments.n_processes[0]]
-    n_cores = os.cpu_count() or 1
+    n_cores = count_cores()
     print(f"{n_cores} cores; medians of {arguments.n_runs} alternating runs")
-    print("| processes | threads of each | recordings/s | ratio | of each run |")
+    ratio = f"ratio to {arguments.n_processes[0]}"
+    print(f"| processes | threads of each | recordings/s | {ratio} | of each run |")
     print("|---|---|---|---|---|")
     for number, median in medians.items():
         each = ", ".join(f"{rate:.1f}" for rate in rates[number])
@@ -45,14 +48,19 @@ def main() -> None:
         print(f"| {number} | {threads} | {median:.1f} | {median / first:.2f} | {each} |")
 
 
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def measure_rate(n_processes: int, flags: Sequence[str]) -> float:
     """Train in a number of processes, and return the recordings per second of all together."""
-    threads = max(1, (os.cpu_count() or 1) // n_processes)
+    threads = max(1, count_cores() // n_processes)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable]
         if n_processes > 1:
             command += ["-m", "torch.distributed.run", f"--nproc_per_node={n_processes}"]
-            command += ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
+            command.append("--standalone")
         command += ["-m", "absslab", "train", "--recipe", "recommended"]
         command += ["--save_path", f"{folder}/run.ckpt", "--test_every", "1000"]
         command += ["--choose_thresholds", "none", *flags]

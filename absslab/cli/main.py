@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -27,13 +27,13 @@ from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import listen_to_notices
 from absslab.core.common.process_group import (
     LostProcessError,
-    find_process_group,
-    has_any_reported,
+    find_processes,
+    has_failure_been_reported,
     is_started_by_torchrun,
-    join_process_group,
+    join_processes,
     may_report,
 )
-from absslab.core.common.signals import interrupt_on_termination, remember_interrupts
+from absslab.core.common.signals import remember_interrupts
 from absslab.core.common.streams import tolerate_output_errors
 from absslab.core.common.version import __version__
 
@@ -115,7 +115,7 @@ def _run_command(arguments: list[str]) -> int:
     if not is_started_by_torchrun():
         return _run_and_explain(arguments)
     try:
-        with join_process_group() as processes:
+        with join_processes() as processes:
             if processes.is_first:
                 return _run_and_explain(arguments)
             with open(os.devnull, "w") as nothing, redirect_stdout(nothing):
@@ -138,15 +138,13 @@ def _run_and_explain(arguments: list[str]) -> int:
         provide_home()
         # A command returns what it left out, or what failed, if it works on much.
         run = import_command(command).run
-        # torchrun ends all of its processes by SIGTERM when one has ended.
-        ends_cleanly = interrupt_on_termination() if is_started_by_torchrun() else nullcontext()
-        with _print_notices(command), ends_cleanly:
+        with _print_notices(command):
             left_out: LeftOut | FailedTrainings | None = run(own_arguments)
         return _fail(command, left_out.summary(), 3) if left_out else 0
     except InputError as error:
         return _fail(command, str(error), 2)
     except LostProcessError as error:
-        return 1 if has_any_reported() else _fail(command, str(error), 1)
+        return 1 if has_failure_been_reported() else _fail(command, str(error), 1)
     except WorkError as error:
         return _fail(command, str(error), 1)
     except UnicodeEncodeError as error:
@@ -165,7 +163,7 @@ def _run_and_explain(arguments: list[str]) -> int:
         advice = _ADVICE.get(error.errno or 0, "")
         return _fail(command, f"{place}{error.strerror or error}{advice}", 2)
     except KeyboardInterrupt as error:
-        if not find_process_group().is_first:  # the first process says it
+        if not find_processes().is_first:  # the first process says it
             return 130
         return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
 
@@ -188,7 +186,7 @@ def _print_notices(command: str) -> Iterator[None]:
         if n_notices > _N_NOTICES:
             n_more = n_notices - _N_NOTICES
             _fail(command, f"{n_notices} warnings: {n_more} more like those above", 0)
-        elif n_notices > 1:
+        elif n_notices > 1 and find_processes().is_first:  # others may have had fewer
             _fail(command, f"{n_notices} warnings, see above", 0)
 
 
@@ -237,6 +235,7 @@ def _fail(command: str, message: str, status: int) -> int:
         " ".join(shorten(word, _LONGEST_WORD) for word in message.split()), _LONGEST_LINE
     )
     line = f"absslab {command}: {line}" if command else f"absslab: {line}"
-    if may_report(line):  # of several processes that have the same to say, one does
+    is_failure = status not in (0, 3)
+    if may_report(line, is_failure=is_failure):  # of several processes that say the same, one does
         print(line, file=sys.stderr)
     return status

@@ -10,7 +10,7 @@ from absslab.core.common.config import add_flags, from_flags, look_up, parse_pat
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
-from absslab.core.common.process_group import find_process_group
+from absslab.core.common.process_group import find_processes
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.common.signals import raise_if_interrupted
 from absslab.core.data.class_names import list_classes
@@ -36,8 +36,9 @@ def run(arguments: Sequence[str]) -> LeftOut:
     for note in notes:
         give_notice(InputWarning(escape_braces(note)))
     settings = experiment.settings
-    if not find_process_group().is_first:  # the first process prints
-        return run_to_end(experiment.run()).left_out
+    if not find_processes().is_first:
+        run_to_end(experiment.run())
+        return LeftOut("train")  # the first process prints, and tells what was left out
     # Closing writes the end of the run even if printing fails.
     with closing(experiment.run()) as steps:
         training = LongWork(steps)

@@ -1,8 +1,8 @@
 """Compute the first gradients of trainings, alone or as one of several processes of torchrun.
 
-python first_gradient.py TRAININGS.json GRADIENTS.pt: a list of the flags of trainings. The file
-holds, for each, the losses of the first steps, the gradient of each parameter, and all buffers.
-Nothing is dropped out.
+python first_gradient.py TRAININGS.json RESULTS.pt N_STEPS: a list of the flags of trainings. The
+file holds, for each, the losses of the first steps, the gradient of each parameter, all buffers and
+the validation scores, with nothing dropped out; and what each process knows after two epochs.
 """
 
 import json
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from absslab.core.common.process_group import join_process_group
+from absslab.core.common.process_group import join_processes
 from absslab.core.common.progress import run_to_end
+from absslab.core.training.events import EpochResult
 from absslab.core.training.experiment import Experiment
 from absslab.core.training.settings import Settings
 
@@ -41,15 +42,35 @@ def first_gradients(flags: dict[str, object], n_steps: int) -> list[dict[str, ob
                 "losses": dict(zip(names, totals.tolist(), strict=True)),
                 "gradients": {n: p.grad.clone() for n, p in model.named_parameters()},
                 "buffers": {n: b.clone() for n, b in model.named_buffers()},
+                "metrics": trainer.validate().metrics,
             }
         )
+        trainer.model.train()
     return steps
+
+
+def describe_processes(flags: dict[str, object]) -> list[list[float]]:
+    """Train, and return numbers that describe the state of each process after two epochs."""
+    trainer = run_to_end(Experiment(Settings.from_flags(flags)).prepare())
+    for event in trainer.run():
+        if isinstance(event, EpochResult) and event.epoch == 2:
+            break
+    state = trainer.state()
+    averages = trainer.average.model.state_dict()
+    moments = [
+        value for moments in state["optimizer"]["state"].values() for value in moments.values()
+    ]
+    numbers = [*state["weights"].values(), *averages.values(), *moments]
+    own = [float(values.double().abs().sum()) for values in numbers]
+    rates = [group["lr"] for group in state["optimizer"]["param_groups"]]
+    return trainer.processes.gather([*own, *rates, trainer.best, trainer.evaluations_since_best])
 
 
 if __name__ == "__main__":
     with open(sys.argv[1]) as file:
         trainings = json.load(file)
-    with join_process_group() as processes:
+    with join_processes() as processes:
         results = [first_gradients(flags, int(sys.argv[3])) for flags in trainings]
+        states = describe_processes(trainings[-1])
         if processes.is_first:
-            torch.save(results, sys.argv[2])
+            torch.save({"steps": results, "states": states}, sys.argv[2])

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 
 from absslab.core.common.errors import InputError
-from absslab.core.common.process_group import ALONE, ProcessGroup
+from absslab.core.common.process_group import ALONE, Processes
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def choose_device(name: str = "auto", processes: ProcessGroup = ALONE) -> torch.device:
+def choose_device(name: str = "auto", processes: Processes = ALONE) -> torch.device:
     """Choose the device to compute on.
 
     Args:
@@ -39,7 +39,7 @@ def choose_device(name: str = "auto", processes: ProcessGroup = ALONE) -> torch.
     return device
 
 
-def _choose_own_gpu(name: str, processes: ProcessGroup) -> torch.device:
+def _choose_own_gpu(name: str, processes: Processes) -> torch.device:
     """Choose the GPU of one of several processes of a machine; without any it is the CPU."""
     if name not in ("auto", "cuda"):
         raise InputError(

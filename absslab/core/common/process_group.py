@@ -5,12 +5,15 @@ program that torchrun did not start is a group of one process, for which all of 
 """
 
 import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from absslab.core.common.errors import InputError, Reason, WorkError, escape_braces
 
@@ -20,12 +23,17 @@ if TYPE_CHECKING:  # the command line needs this module, and PyTorch only where 
 
 Value = TypeVar("Value")
 _SET_BY_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-_TO_FIND_EACH_OTHER = timedelta(minutes=10)
-# The others wait while the first process reads all recordings; that one has ended is known at once.
-_TO_WORK = timedelta(days=7)
-_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
+_JOIN_TIMEOUT = timedelta(minutes=10)
+# The others wait while the first process reads all recordings, or saves on a slow disk. If one
+# ends, they learn it at once, whatever the timeout.
+EXCHANGE_TIMEOUT = timedelta(days=7)
+_TEXTS_OF_LOST_CONNECTIONS = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "remote process exited",
+)
 
-_batch_group: "dist.ProcessGroup | None" = None  # the processes that have a part of the batch
 _store: "dist.Store | None" = None  # what all processes can read and write
 
 
@@ -34,7 +42,7 @@ class LostProcessError(WorkError):
 
 
 @dataclass(frozen=True)
-class ProcessGroup:
+class Processes:
     """The processes that work together, and which of them this is.
 
     Args:
@@ -117,15 +125,30 @@ class ProcessGroup:
                 with torch.no_grad():
                     tensor.copy_(values)
 
+    def wait(self) -> float:
+        """Wait until all processes have come here, and return how long that took, s.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.size == 1:
+            return 0.0
+        import torch.distributed as dist
+
+        start = time.perf_counter()
+        with explain_lost_process(self):
+            dist.barrier()
+        return time.perf_counter() - start
+
     def describe(self) -> str:
         """Return which process this is, in words."""
         return f"process {self.rank} of {self.size} on {socket.gethostname()}"
 
 
-ALONE = ProcessGroup()
+ALONE = Processes()
 
 
-def find_process_group() -> ProcessGroup:
+def find_processes() -> Processes:
     """Return the group that this process has joined; a group of one if it has not joined any."""
     return ALONE if _store is None else _read_variables(os.environ)
 
@@ -135,28 +158,33 @@ def is_started_by_torchrun() -> bool:
     return all(name in os.environ for name in _SET_BY_TORCHRUN) and os.environ["WORLD_SIZE"] != "1"
 
 
-def may_report(message: str) -> bool:
-    """Return whether this process prints a message: of those that have the same one, one does."""
+def may_report(message: str, *, is_failure: bool = False) -> bool:
+    """Return whether this process prints a message: of those that have the same one, one does.
+
+    Args:
+        message: one line.
+        is_failure: whether it says why a process ends.
+    """
     if _store is None:
         return True
     try:
         is_first = _store.add(f"message {message}", 1) == 1
-        _store.add("reports", int(is_first))
+        _store.add("failures", int(is_failure))
     except RuntimeError:  # the machine that has the store is gone
-        return find_process_group().is_first
+        return find_processes().is_first
     return is_first
 
 
-def has_any_reported() -> bool:
-    """Return whether a process of the group has printed a message."""
+def has_failure_been_reported() -> bool:
+    """Return whether a process of the group has said why it ends."""
     try:
-        return _store is not None and _store.add("reports", 0) > 0
+        return _store is not None and _store.add("failures", 0) > 0
     except RuntimeError:
         return False
 
 
 @contextmanager
-def join_process_group() -> Iterator[ProcessGroup]:
+def join_processes() -> Iterator[Processes]:
     """Join the other processes that torchrun started, within the block.
 
     Raises:
@@ -170,32 +198,34 @@ def join_process_group() -> Iterator[ProcessGroup]:
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
-    group = _read_variables(os.environ)
+    processes = _read_variables(os.environ)
     try:
-        store, rank, size = next(rendezvous("env://", timeout=_TO_FIND_EACH_OTHER))
+        store, rank, size = next(rendezvous("env://", timeout=_JOIN_TIMEOUT))
         dist.init_process_group(
             "gloo",
             store=dist.PrefixStore("group", store),
             rank=rank,
             world_size=size,
-            timeout=_TO_WORK,
+            timeout=EXCHANGE_TIMEOUT,
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise WorkError(
-            f"{escape_braces(group.describe())} can't reach the others at "
+            f"{escape_braces(processes.describe())} can't reach the others at "
             f"{escape_braces(os.environ['MASTER_ADDR'])}:{escape_braces(os.environ['MASTER_PORT'])}"
             " ({reason}): check torchrun's --rdzv_endpoint and that the machines reach each other",
             reason=Reason.of(error),
         ) from None
     _store = dist.PrefixStore("absslab", store)
+    handler = signal.signal(signal.SIGTERM, lambda *_: _raise_lost_process(processes))
     try:
-        yield group
+        yield processes
+        dist.destroy_process_group()  # after an error this could wait for what never comes
     finally:
+        signal.signal(signal.SIGTERM, handler)
         _store = None
-        dist.destroy_process_group()
 
 
-def _read_variables(variables: Mapping[str, str]) -> ProcessGroup:
+def _read_variables(variables: Mapping[str, str]) -> Processes:
     """Read which process this is from what torchrun sets.
 
     Raises:
@@ -213,11 +243,11 @@ def _read_variables(variables: Mapping[str, str]) -> ProcessGroup:
             f"the environment has {given}: expected numbers as torchrun sets them, RANK below "
             "WORLD_SIZE"
         )
-    return ProcessGroup(*(int(values[name]) for name in names))
+    return Processes(*(int(values[name]) for name in names))
 
 
 @contextmanager
-def explain_lost_process(group: ProcessGroup) -> Iterator[None]:
+def explain_lost_process(processes: Processes) -> Iterator[None]:
     """Say in words that another process has ended, which PyTorch tells by errors of its network.
 
     Raises:
@@ -226,65 +256,21 @@ def explain_lost_process(group: ProcessGroup) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if group.size == 1 or not any(text in str(error) for text in _LOST):
+        texts = _TEXTS_OF_LOST_CONNECTIONS
+        if processes.size == 1 or not any(text in str(error) for text in texts):
             raise
-        raise LostProcessError(
-            f"another of the {group.size} processes has ended, so that this one ends too; a "
-            "training goes on from its last.ckpt"
-        ) from None
+        _raise_lost_process(processes)
 
 
-@contextmanager
-def share_batch(group: "dist.ProcessGroup | None") -> Iterator[None]:
-    """Let `sum_over_batch` add over the processes of a group, within the block.
+def _raise_lost_process(processes: Processes) -> NoReturn:
+    """Raise the error that ends this process; torchrun's SIGTERM, which may follow, is ignored.
 
-    Args:
-        group: the processes that have a part of the batch; None: this one has all of it.
+    Raises:
+        LostProcessError: always.
     """
-    global _batch_group
-    before = _batch_group
-    _batch_group = group
-    try:
-        yield
-    finally:
-        _batch_group = before
-
-
-def is_batch_shared() -> bool:
-    """Return whether other processes have parts of the batch that is being computed."""
-    return _batch_group is not None
-
-
-def sum_over_batch(part: "Tensor") -> "Tensor":
-    """Add what the processes computed from their parts of a batch; no gradient passes.
-
-    Args:
-        part: a sum over the recordings that this process has.
-    """
-    if _batch_group is None:
-        return part
-    import torch.distributed as dist
-
-    total = part.clone()
-    dist.all_reduce(total, group=_batch_group)
-    return total
-
-
-def count_over_batch(part: "Tensor") -> "Tensor | int":
-    """Count the values of a tensor in the parts that all processes have of a batch."""
-    if _batch_group is None:
-        return part.numel()
-    import torch
-
-    return sum_over_batch(torch.tensor(part.numel(), device=part.device))
-
-
-def largest_over_batch(part: "Tensor") -> "Tensor":
-    """Return the largest value that a process has of its part of a batch."""
-    if _batch_group is None:
-        return part
-    import torch.distributed as dist
-
-    largest = part.clone()
-    dist.all_reduce(largest, op=dist.ReduceOp.MAX, group=_batch_group)
-    return largest
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise LostProcessError(
+        f"another of the {processes.size} processes has ended, or torchrun was asked to end, so "
+        "that this one ends too; a training goes on from its last.ckpt"
+    ) from None

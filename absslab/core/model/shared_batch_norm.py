@@ -6,8 +6,7 @@ PyTorch's SyncBatchNorm does this on GPUs alone. Axes: B batch, C channels.
 import torch
 from torch import Tensor, nn
 
-from absslab.core.common.process_group import is_batch_shared, sum_over_batch
-from absslab.core.model.differentiable_sum import differentiable_sum
+from absslab.core.common.shared_batch import differentiable_sum, is_batch_shared
 
 
 class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -31,19 +30,20 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         values = input.float()
         axes = [0, *range(2, values.ndim)]
         columns = (1, -1, *[1] * (values.ndim - 2))  # (1, C, 1, …)
-        count = torch.tensor(float(values[:, 0].numel()), device=values.device)
-        total = sum_over_batch(count)
-        mean = differentiable_sum(values.sum(axes)) / total  # (C,)
+        count = torch.full((1,), float(values[:, 0].numel()), device=values.device)
+        sums = differentiable_sum(torch.cat([values.sum(axes), count]))  # (C + 1,)
+        total = sums[-1].detach()
+        mean = sums[:-1] / total  # (C,)
         centred = values - mean.view(columns)
         variance = differentiable_sum(centred.square().sum(axes)) / total  # (C,)
-        self._average(mean.detach(), variance.detach(), float(total))
+        self._average(mean.detach(), variance.detach(), total)
         normalised = centred * (variance + self.eps).rsqrt().view(columns)
         if self.weight is not None:
             normalised = normalised * self.weight.view(columns) + self.bias.view(columns)
         return normalised.to(input.dtype)
 
     @torch.no_grad()
-    def _average(self, mean: Tensor, variance: Tensor, n_values: float) -> None:
+    def _average(self, mean: Tensor, variance: Tensor, n_values: Tensor) -> None:
         """Move the running averages, as PyTorch's batch norm does."""
         if self.running_mean is None or self.running_var is None:
             return
@@ -53,7 +53,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         if weight is None:
             weight = 1 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean, weight)
-        self.running_var.lerp_(variance * n_values / max(1.0, n_values - 1), weight)
+        self.running_var.lerp_(variance * n_values / (n_values - 1).clamp_min(1), weight)
 
 
 def share_batch_norms(module: nn.Module) -> None:

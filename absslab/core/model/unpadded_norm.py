@@ -6,8 +6,7 @@ Axes: B batch, M bands, T frames.
 import torch
 from torch import Tensor, nn
 
-from absslab.core.common.process_group import sum_over_batch
-from absslab.core.model.differentiable_sum import differentiable_sum
+from absslab.core.common.shared_batch import differentiable_sum, sum_over_batch
 
 
 class UnpaddedNorm(nn.Module):

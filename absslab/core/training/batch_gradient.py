@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from absslab.core.common.process_group import (
-    ProcessGroup,
+    EXCHANGE_TIMEOUT,
+    Processes,
     explain_lost_process,
-    largest_over_batch,
-    share_batch,
 )
+from absslab.core.common.shared_batch import largest_over_batch, share_batch
 from absslab.core.data.batches import Batch
 from absslab.core.model.separation_model import SeparationModel
 from absslab.core.training.feature_store import FeatureBatch
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     import torch.distributed as dist
 
 
-# Buffers follow from the whole batch, so that they are the same; its name depends on the version.
-_NAMES = inspect.signature(nn.parallel.DistributedDataParallel).parameters
-_KEEP_BUFFERS: dict[str, Any] = {
-    "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers": False
+# Buffers follow from the whole batch, so that they are the same; the name of the option that leaves
+# them as they are depends on PyTorch's version.
+_DDP_PARAMETERS = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+_OPTION = "forward_sync_buffers"
+_DDP_OPTIONS: dict[str, Any] = {
+    _OPTION if _OPTION in _DDP_PARAMETERS else "broadcast_buffers": False
 }
 
 
@@ -48,32 +50,32 @@ class BatchGradient:
         losses: model and objective.
         processes: between which the batches are divided.
         group: of these processes, by which the device communicates; None: there is one process.
-        small_group: the processes that have a part of the last batch of an epoch, if that has fewer
-            recordings than there are processes.
-        pads: whether recordings have several lengths.
+        small_group: the processes that have a part of the smallest batch of an epoch, if that has
+            fewer recordings than there are processes.
+        differ_in_length: whether recordings have several lengths.
     """
 
     def __init__(
         self,
         losses: "BatchLosses",
-        processes: ProcessGroup,
+        processes: Processes,
         *,
         group: "dist.ProcessGroup | None" = None,
         small_group: "dist.ProcessGroup | None" = None,
-        pads: bool = False,
+        differ_in_length: bool = False,
     ):
         self.losses = losses
         self.processes = processes
         self.group = group
         self.small_group = small_group
-        self.pads = pads
+        self.differ_in_length = differ_in_length
         self._compute: nn.Module = losses
         if group is not None:
             self._compute = nn.parallel.DistributedDataParallel(
                 losses,
                 process_group=group,
                 gradient_as_bucket_view=True,
-                **_KEEP_BUFFERS,
+                **_DDP_OPTIONS,
             )
 
     def backward(
@@ -96,26 +98,35 @@ class BatchGradient:
             is_small = part.n_processes < self.processes.size
             group = self.small_group if is_small else self.group
             losses: dict[str, Tensor] = {}
-            if part.batch is not None:
+            if part.batch is None:
+                scaler.scale(torch.zeros((), device=self.losses.model.device))  # as all others do
+            else:
                 # DistributedDataParallel needs all processes in each call
                 compute = self.losses if is_small else self._compute
                 with share_batch(group):
-                    batch = _pad_alike(part.batch) if self.pads and group else part.batch
+                    batch = (
+                        _pad_alike(part.batch) if self.differ_in_length and group else part.batch
+                    )
                     losses = compute(batch, rng).losses
-                    n_added = 1 if is_small else self.processes.size  # of which it takes the mean
-                    scaler.scale(losses["total"] * n_added).backward()
+                    # Of the gradients it takes the mean, and not the sum.
+                    factor = 1 if is_small else self.processes.size
+                    scaler.scale(losses["total"] * factor).backward()
             if is_small:
-                self._add_gradients()
+                self._add_small_batch()
         return {name: value.detach() for name, value in losses.items()}
 
-    def _add_gradients(self) -> None:
-        """Add the gradients of a batch of which some processes have no part."""
+    def _add_small_batch(self) -> None:
+        """Give the gradient and the running averages of a small batch to all processes."""
         import torch.distributed as dist
 
         for parameter in self.losses.parameters():
+            if not parameter.requires_grad:
+                continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             dist.all_reduce(parameter.grad, group=self.group)
+        for buffer in self.losses.buffers():
+            dist.broadcast(buffer, 0, group=self.group)
 
 
 class BatchLosses(nn.Module):
@@ -139,10 +150,10 @@ class BatchLosses(nn.Module):
 def build_batch_gradient(
     model: SeparationModel,
     objective: Objective,
-    processes: ProcessGroup,
+    processes: Processes,
     *,
-    n_last: int,
-    pads: bool,
+    n_smallest: int,
+    differ_in_length: bool,
 ) -> BatchGradient:
     """Make what computes the gradient of batches.
 
@@ -150,21 +161,31 @@ def build_batch_gradient(
         model: on its device; its batch norms are replaced if there are several processes.
         objective: the losses.
         processes: between which batches are divided; all of them have to call this.
-        n_last: number of recordings of the last batch of an epoch.
-        pads: whether recordings have several lengths.
+        n_smallest: number of recordings of the smallest batch of an epoch.
+        differ_in_length: whether recordings have several lengths.
     """
     losses = BatchLosses(model, objective)
     if processes.size == 1:
         return BatchGradient(losses, processes)
     import torch.distributed as dist
 
-    backend = "nccl" if model.device.type == "cuda" else "gloo"
+    uses_nccl = model.device.type == "cuda" and dist.is_nccl_available()
+    options: dict[str, Any] = {
+        "backend": "nccl" if uses_nccl else "gloo",
+        "timeout": EXCHANGE_TIMEOUT,
+    }
+    group = dist.new_group(**options)
+    small_group = None
+    if n_smallest < processes.size:
+        small_group = dist.new_group(range(n_smallest), **options)
     with explain_lost_process(processes):
-        group = dist.new_group(backend=backend)
-        small_group = None
-        if n_last < processes.size:
-            small_group = dist.new_group(range(n_last), backend=backend)
-        return BatchGradient(losses, processes, group=group, small_group=small_group, pads=pads)
+        return BatchGradient(
+            losses,
+            processes,
+            group=group,
+            small_group=small_group,
+            differ_in_length=differ_in_length,
+        )
 
 
 def _pad_alike(batch: Batch | FeatureBatch) -> Batch | FeatureBatch:

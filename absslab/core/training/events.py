@@ -55,7 +55,7 @@ class EpochResult:
     is_best: bool = False
     gpu_memory: int | None = None  # bytes, the most so far
     pcen: dict[str, list[float]] | None = None  # its parameters at the end, if they are learnt
-    process_rates: list[float] | None = None  # recordings per second of each, if several train
+    process_rates: list[float] | None = None  # recordings/s of each process without its waiting
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, as JSON holds it."""

@@ -18,7 +18,7 @@ from absslab.core.common.errors import (
 )
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import copy_notices
-from absslab.core.common.process_group import find_process_group
+from absslab.core.common.process_group import Processes, find_processes
 from absslab.core.common.progress import LongWork, Result, Steps
 from absslab.core.data.audio_data_set import (
     AudioDataSet,
@@ -63,6 +63,7 @@ from absslab.core.training.trainer import Trainer, TrainingData, build_trainer
 from absslab.core.training.training_labels import (
     Labels,
     check_alike,
+    check_clips_alike,
     check_remaining,
     fingerprint_of,
     read_labels,
@@ -149,7 +150,7 @@ class Experiment:
         settings = self.settings
         self._check_settings()
         check_save_path(settings.run.save_path)
-        processes = find_process_group()
+        processes = find_processes()
         left_out = LeftOut(
             "train",
             on_error=settings.run.on_error,
@@ -157,10 +158,10 @@ class Experiment:
         )
         left_out.check()
         labels = read_labels(settings, self.checkpoint, left_out)
-        check_alike(processes, settings, [*labels.train, *labels.validation])
+        check_alike(processes, settings, self.checkpoint, [*labels.train, *labels.validation])
         initial = self._open_initial_weights()
         if not processes.is_first:
-            return (yield from self._assist(labels, left_out, initial))
+            return (yield from self._assist(processes, labels, left_out, initial))
         writer = RunWriter.begin(settings.run.save_path, settings.to_json(), resume=self.resumed)
         notices.begin(writer)
         writer.log(list_classes(labels.classes))
@@ -175,7 +176,7 @@ class Experiment:
                         n_epochs = event.n_epochs
                     if isinstance(event, EpochResult):
                         epoch = event.epoch
-                    elif _shall_stop(event, writer.is_stop_requested):
+                    elif _shall_stop(event, processes, writer.is_stop_requested):
                         state = "stopped"
                         break
                     _report(event, writer)
@@ -200,16 +201,21 @@ class Experiment:
         )
 
     def _assist(
-        self, labels: Labels, left_out: LeftOut, initial: InitialWeights | None
+        self,
+        processes: Processes,
+        labels: Labels,
+        left_out: LeftOut,
+        initial: InitialWeights | None,
     ) -> TrainingSteps:
         """Train as a process that is not the first one, and writes nothing."""
-        trainer = yield from self._prepare(labels, left_out, initial)
         state = "finished"
-        for event in trainer.run():
-            if _shall_stop(event):
-                state = "stopped"
-                break
-            yield event
+        with explain_killed_loaders(self.settings.data.n_loaders):
+            trainer = yield from self._prepare(labels, left_out, initial)
+            for event in trainer.run():
+                if _shall_stop(event, processes):
+                    state = "stopped"
+                    break
+                yield event
         writer = RunWriter(self.settings.run.save_path)
         return TrainingOutcome(
             state,
@@ -243,7 +249,7 @@ class Experiment:
         if not settings.run.save_path:
             raise InputError("save_path is missing: pass it, as in --save_path runs/first.ckpt")
         run_directory(settings.run.save_path)
-        choose_device(settings.run.device, find_process_group())
+        choose_device(settings.run.device, find_processes())
         check_supervision(settings)
 
     def _open_initial_weights(self) -> InitialWeights | None:
@@ -257,7 +263,7 @@ class Experiment:
         self, labels: Labels, left_out: LeftOut, initial: InitialWeights | None
     ) -> Preparation:
         settings = self.settings
-        processes = find_process_group()
+        processes = find_processes()
         train = yield from _report_task(
             "indexing training recordings",
             self._data_set_steps(labels, "train", left_out),
@@ -279,27 +285,31 @@ class Experiment:
             if processes.is_first:
                 train = yield from self._check_steps("training", train, model, left_out)
                 validation = yield from self._check_steps("validation", validation, model, left_out)
-            bad = processes.share(left_out.files)
+            unusable = processes.share(left_out.files)
             if not processes.is_first:
-                for item in bad:
+                for item in unusable:
                     left_out.add(item.file, item.error)
-                paths = {item.file for item in bad}
+                paths = {item.file for item in unusable}
                 train, validation = train.without(paths), validation.without(paths)
             left_out.stop_if_any()
             check_remaining(labels, train, validation, left_out)
         stores: tuple[FeatureStore, FeatureStore] | None = None
         if folder := settings.data.feature_store:
-            if not processes.is_first:
-                processes.share(None)  # until the first process has written the stores
+            # The first process makes the stores; where a machine does not see them, its first one.
+            for number in (processes.rank, processes.local_rank):
+                if number > 0:
+                    processes.wait()
             train_store = yield from _report_task(
                 "computing training features", store_steps(folder, train, model.front_end)
             )
             validation_store = yield from _report_task(
                 "computing validation features", store_steps(folder, validation, model.front_end)
             )
-            if processes.is_first:
-                processes.share(None)
+            for number in (processes.rank, processes.local_rank):
+                if number == 0:
+                    processes.wait()
             stores = (train_store, validation_store)
+        check_clips_alike(processes, [train, validation])
         data = TrainingData(train, validation, stores, settings.data.n_loaders)
         trainer = build_trainer(model, settings.training, settings.augmentation, data, processes)
         if self.checkpoint is not None:
@@ -423,16 +433,17 @@ class Experiment:
         writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
 
 
-def _shall_stop(event: TrainingEvent, is_requested: bool = False) -> bool:
-    """Return whether to stop after an event, the same in all processes.
+def _shall_stop(event: TrainingEvent, processes: Processes, is_requested: bool = False) -> bool:
+    """Return whether to stop after an event; several processes stop after the same step.
 
     Args:
         event: the event; all processes have all steps of the optimizer, but not all others.
+        processes: that train together.
         is_requested: whether the first process was asked to.
     """
-    if isinstance(event, StepDone):
-        return find_process_group().share(is_requested)
-    return is_requested
+    if processes.size == 1:
+        return is_requested
+    return isinstance(event, StepDone) and processes.share(is_requested)
 
 
 def _report(event: TrainingEvent, writer: RunWriter) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from absslab.core.common.process_group import count_over_batch, sum_over_batch
+from absslab.core.common.shared_batch import count_over_batch, sum_over_batch
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.network_parts import real_frames
 from absslab.core.model.pooling import GAP

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from absslab.core.common.devices import PRECISIONS, choose_precision
 from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.notices import give_notice
-from absslab.core.common.process_group import ALONE, ProcessGroup
+from absslab.core.common.process_group import ALONE, Processes
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.batches import Batch
 from absslab.core.model.separation_model import SeparationModel
@@ -55,7 +55,7 @@ class TrainingData:
     n_loaders: int = 0
 
     def train_parts(
-        self, batch_size: int, rng: np.random.Generator, processes: ProcessGroup
+        self, batch_size: int, rng: np.random.Generator, processes: Processes
     ) -> Iterator[BatchPart]:
         """Yield what a process has of each of the shuffled batches of the training recordings.
 
@@ -74,7 +74,7 @@ class TrainingData:
             yield BatchPart(min(len(group), processes.size), batch)
 
     def validation_batches(
-        self, batch_size: int, processes: ProcessGroup = ALONE
+        self, batch_size: int, processes: Processes = ALONE
     ) -> Iterator[Batch | FeatureBatch]:
         """Yield batches of the validation recordings: one at a time where lengths differ.
 
@@ -163,11 +163,13 @@ class Trainer:
             sums: dict[str, Tensor] = {}
             n_epochs, n_steps = self.n_epochs, self.n_steps
             parts = self.data.train_parts(config.batch_size, rng, self.processes)
-            n_own = 0
+            n_own = 0  # recordings of this process
+            waiting = 0.0  # s that it waited for the others
             for step, part in enumerate(islice(parts, n_steps), start=1):
                 n_own += 0 if part.batch is None else len(part.batch.labels)
                 part = part._replace(batch=_move(part.batch, self.model.device))
                 self.optimizer.zero_grad(set_to_none=True)
+                waiting += self.processes.wait()
                 losses = self.gradient.backward(part, own_rng, self.scaler)
                 if config.gradient_clip:
                     self.scaler.unscale_(self.optimizer)
@@ -181,7 +183,7 @@ class Trainer:
                 yield StepDone(self.epoch + 1, step, n_steps)
             result = self._epoch_result(sums, start, n_epochs, n_steps)
             if self.processes.size > 1:
-                rates = self.processes.gather(n_own / result.seconds)
+                rates = self.processes.gather(n_own / max(1e-3, result.seconds - waiting))
                 result = replace(result, process_rates=rates)
             self.epoch += 1
             rank = None
@@ -368,7 +370,7 @@ def build_trainer(
     config: TrainingConfig,
     augmentation: AugmentationConfig,
     data: TrainingData,
-    processes: ProcessGroup = ALONE,
+    processes: Processes = ALONE,
 ) -> Trainer:
     """Build a trainer from configs, a model and data.
 
@@ -408,15 +410,15 @@ def build_trainer(
             model,
             objective,
             processes,
-            n_last=(len(data.train) - 1) % config.batch_size + 1,
-            pads=len(set(data.train.lengths)) > 1,
+            n_smallest=(len(data.train) - 1) % config.batch_size + 1,
+            differ_in_length=len(set(data.train.lengths)) > 1,
         ),
         metric=choose_metric(config, data.validation.labels),
     )
 
 
 def _check_processes(
-    processes: ProcessGroup,
+    processes: Processes,
     config: TrainingConfig,
     augmentation: AugmentationConfig,
     data: TrainingData,
@@ -429,19 +431,20 @@ def _check_processes(
     n_processes = processes.size
     if n_processes > config.batch_size:
         raise InputError(
-            f"batch_size is {config.batch_size} for {n_processes} processes: expected a recording "
-            "of each batch for each process or more; pass a larger --batch_size, or start fewer"
+            f"batch_size is {config.batch_size}, but each of the {n_processes} processes needs a "
+            f"recording of each batch or more: pass --batch_size {n_processes}, or start "
+            f"{config.batch_size} at most"
         )
     if n_processes > len(data.train):
         raise InputError(
-            f"there are {len(data.train)} training recordings for {n_processes} processes: "
-            "expected one for each or more; start fewer"
+            f"there are {len(data.train)} training recordings, but each of the {n_processes} "
+            f"processes needs one or more: start {len(data.train)} at most"
         )
     if n_processes > 1 and augmentation.pair_probability and config.batch_size < 2 * n_processes:
         give_notice(
             InputWarning(
-                f"some of the {n_processes} processes have one recording of each batch, which they "
-                f"add to no other: for pairs pass --batch_size {2 * n_processes} or more"
+                f"some of the {n_processes} processes have only one recording of each batch, which "
+                f"then is part of no pair: for pairs pass --batch_size {2 * n_processes} or more"
             )
         )
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from absslab.core.audio import sound_files
 from absslab.core.common.config import fingerprint
+from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.left_out import LeftOut
-from absslab.core.common.process_group import ProcessGroup
+from absslab.core.common.process_group import Processes
 from absslab.core.common.version import __version__
 from absslab.core.data.audio_data_set import AudioDataSet, read_split
 from absslab.core.data.labelled_recordings import (
@@ -95,47 +96,76 @@ def read_labels(
 
 
 def check_alike(
-    processes: ProcessGroup, settings: Settings, recordings: Sequence[LabelledRecording]
+    processes: Processes,
+    settings: Settings,
+    checkpoint: Mapping[str, Any] | None,
+    recordings: Sequence[LabelledRecording],
 ) -> None:
     """Check that all processes train the same model on the same recordings.
 
     Args:
         processes: all of them have to call this.
         settings: of the training.
+        checkpoint: content of the `last.ckpt` of a run that is resumed.
         recordings: to train and to validate on.
 
     Raises:
-        InputError: a process has another version, other settings, recordings or labels.
+        InputError: a process has another version, other settings, recordings or labels, another
+            checkpoint, or another kind of device.
     """
     sections = {name: values for name, values in settings.to_json().items() if name != "run"}
     sections["data"] = {
         name: value for name, value in sections["data"].items() if name not in PLACES_OF_DATA
     }
-    own = _ProcessData(
-        processes.describe(), __version__, sections, len(recordings), fingerprint_of(recordings)
+    device = choose_device(settings.run.device, processes)
+    epoch = 0 if checkpoint is None else checkpoint["resume"]["epoch"]
+    _compare(
+        processes,
+        {
+            "ABSSLab {}": __version__,
+            "the settings {}: start all with the same command": fingerprint(sections),
+            "{} recordings: let all see the same data_folder": len(recordings),
+            "recordings of the fingerprint {}: let all see the same labels": fingerprint_of(
+                recordings
+            ),
+            "a last.ckpt of epoch {}: give all the same": epoch,
+            "a device of the kind {}: let all have GPUs, or pass --device cpu": device.type,
+        },
     )
-    first, *others = processes.gather(own)
-    for other in others:
-        if other.version != first.version:
-            difference = f"ABSSLab {other.version} instead of {first.version}"
-        elif other.settings != first.settings:
-            difference = "other settings: start all with the same command"
-        elif other.recordings != first.recordings:
-            numbers = f"{other.n_recordings} instead of {first.n_recordings}"
-            difference = f"other recordings or labels ({numbers}): let all see the same data_folder"
-        else:
-            continue
-        raise InputError(
-            escape_braces(f"{other.process} has {difference} (compared with {first.process})")
-        )
 
 
-class _ProcessData(NamedTuple):
-    process: str  # which one, in words
-    version: str
-    settings: dict[str, Any]
-    n_recordings: int
-    recordings: str  # their fingerprint
+def check_clips_alike(processes: Processes, data_sets: Sequence[AudioDataSet]) -> None:
+    """Check that all processes have the same clips, now that their recordings have been read.
+
+    Args:
+        processes: all of them have to call this.
+        data_sets: those of the training.
+
+    Raises:
+        InputError: a process has others.
+    """
+    clips = [[list(data_set.lengths), data_set.labels.tolist()] for data_set in data_sets]
+    what = "clips of the fingerprint {}: let all see the same sound files"
+    _compare(processes, {what: fingerprint(clips) if processes.size > 1 else ""})
+
+
+def _compare(processes: Processes, own: Mapping[str, object]) -> None:
+    """Compare what each process has with what the first one has.
+
+    Args:
+        processes: all of them have to call this.
+        own: what this process has, by a text with a place for it.
+
+    Raises:
+        InputError: a process has something else.
+    """
+    (first, expected), *others = processes.gather((processes.describe(), own))
+    for process, values in others:
+        for text, value in values.items():
+            if value != expected[text]:
+                has, _, advice = text.partition(": ")
+                message = f"{process} has {has.format(value)}, but {first} {expected[text]}"
+                raise InputError(f"{message}: {advice or 'install one version'}")
 
 
 def _leave_out_again(

@@ -11,7 +11,7 @@ import torch
 
 from absslab.core.common.errors import InputWarning
 from absslab.core.common.notices import give_notice
-from absslab.core.common.process_group import ALONE, ProcessGroup
+from absslab.core.common.process_group import ALONE, Processes
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.batches import Batch
 from absslab.core.metrics.tagging import (
@@ -75,7 +75,7 @@ def validate(
     data_set: AudioDataSet,
     batches: Iterable[Batch | FeatureBatch],
     config: TrainingConfig,
-    processes: ProcessGroup = ALONE,
+    processes: Processes = ALONE,
 ) -> ValidationScores:
     """Score a model.
 
