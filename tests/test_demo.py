@@ -50,8 +50,10 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_trains_no_more(
     assert page.count("<audio") >= 3
     assert "Traceback" not in page
     written = ReportFile(folder / "report.html", len(page), 1.0)
-    monkeypatch.setattr(demo_module, "write_report", lambda *_, **__: written)
+    reports = []
+    monkeypatch.setattr(demo_module, "write_report", lambda *_, **__: reports.append(1) or written)
     assert main(small_demo) == 0
+    assert reports == [1]
     assert "epoch   1/1" not in capsys.readouterr().out
 
 

@@ -65,7 +65,13 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
     for script in (*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")):
         known |= set(re.findall(r'add_argument\("--(\w+)"', script.read_text()))
     known |= {"editable", "index", "directory"}  # of pip and of http.server
-    known |= {"nnodes", "nproc_per_node", "rdzv_backend", "rdzv_endpoint"}  # of torchrun
+    known |= {
+        "standalone",
+        "nnodes",
+        "nproc_per_node",
+        "rdzv_backend",
+        "rdzv_endpoint",
+    }  # of torchrun
     text += (ROOT / "CHANGELOG.md").read_text()
     flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", text))
     assert flags - known == set()

@@ -73,9 +73,9 @@ def _check_names(root: yaml.Node) -> None:
             for name, count in names.items():
                 if count > 1 and name != "<<":
                     raise InputError(
-                        f"{name} stands there {count} times below line "
-                        f"{node.start_mark.line + 1}: expected once, since both would have one "
-                        "place"
+                        f"{name} occurs {count} times in what begins in line "
+                        f"{node.start_mark.line + 1}: expected once, since only the last would "
+                        "count"
                     )
 
 

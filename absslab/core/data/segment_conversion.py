@@ -57,7 +57,8 @@ class SegmentsConfig(Config):
         "the number that was full scale in the samples of the spectra, by which these are divided: "
         "32768 for whole numbers of 16 bits; by default 1, or the range of the spectra's own type "
         "where they are whole numbers",
-        above=0,
+        at_least=1e-6,
+        at_most=1e10,
     )
 
 

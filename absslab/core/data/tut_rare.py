@@ -314,7 +314,9 @@ def _read_mixture(path: Path, number: int, entry: object) -> ListedMixture:
         InputError: it lacks a name, or its event has no length.
     """
     values = entry if isinstance(entry, Mapping) else {}
-    lacking = [name for name in _NEEDED if name not in values]
+    lacking = [
+        name for name in _NEEDED if not isinstance(values.get(name), str) or not values[name]
+    ]
     if lacking:
         raise InputError(
             f"{{path}}: mixture {number} lacks {', '.join(lacking)}: expected the names of "

@@ -354,7 +354,6 @@ def evaluation_steps(
         data,
         labels=_choose_labels(config, trained_on),
         class_columns=data.class_columns if config.class_columns is None else config.class_columns,
-        data_set_type=config.data_set_type or trained_on.data_set_type,
         in_memory=False,
     )
     separator = Separator(checkpoint.model, separation)

@@ -79,9 +79,9 @@ class Launcher:
                 folder=folder,
             )
         flags: dict[str, Any] = {"checkpoint_path": str(checkpoint)}
-        if n_epochs:
+        if n_epochs is not None:
             flags["n_epochs"] = n_epochs
-        if n_steps:
+        if n_steps is not None:
             flags["n_steps"] = n_steps
         if device:
             flags["device"] = device

@@ -28,13 +28,13 @@ _SIGNS_OF_USE = (
 )
 _FLAGS_OF_USE = FLAGS | {name: Flag(str, []) for name in OLDEST_FLAGS}
 # What flags of the thesis become in evaluate and separate, where it is not what a training has.
-_PLACES_OF_USE = {
+_SETTINGS_OF_FLAGS_IN_USE = {
     "use_gpu": "device",
     "gpu_no": "device",
     "threshold": "tagging_thresholds",
     _OUTPUT_FOLDER: "output_folder",
 }
-_PLACES = {name: flag.here for name, flag in FLAGS.items()}  # in a training
+_SETTINGS_OF_FLAGS = {name: flag.here for name, flag in FLAGS.items()}  # in a training
 _OTHER_NAMES = {"use_cuda": "use_gpu"}  # in all of its scripts, but never read
 _NUMBER = re.compile(r"-\.?\d")
 # What may change when a training goes on, by the thesis' names, with the names of `absslab train`.
@@ -91,7 +91,7 @@ def translate_command(arguments: Sequence[str]) -> ThesisCommand:
             "--recipe names settings of absslab train, but the other flags are the thesis': pass "
             "--recipe thesis with flags of absslab train, or the thesis' flags alone"
         )
-    _check_agreement(arguments, others, settings, _PLACES)
+    _check_agreement(arguments, others, settings, _SETTINGS_OF_FLAGS)
     if settings.get("checkpoint_path"):
         return _resume(given, settings, others)
     if "n_epochs" not in given:
@@ -145,7 +145,7 @@ def _put_together(
     Raises:
         InputError: a flag of today contradicts one of the thesis that is given.
     """
-    _check_agreement(arguments, others, translation.settings, _PLACES_OF_USE)
+    _check_agreement(arguments, others, translation.settings, _SETTINGS_OF_FLAGS_IN_USE)
     given_today = {name for name, _ in split_flags(others)}
     if "input" in given_today:  # other sounds than those of the split
         given_today |= {"split", "data_folder", "audio_folder", "yaml_file"}
@@ -159,7 +159,7 @@ def _check_agreement(
     arguments: Sequence[str],
     others: Sequence[str],
     settings: Mapping[str, Any],
-    places: Mapping[str, str],
+    settings_of_flags: Mapping[str, str],
 ) -> None:
     """Check that no flag of today contradicts a given flag of the thesis.
 
@@ -167,17 +167,17 @@ def _check_agreement(
         arguments: of the command.
         others: those of them that are not the thesis'.
         settings: what the flags of the thesis became.
-        places: flags of the thesis, each with the settings that it becomes.
+        settings_of_flags: flags of the thesis, each with the settings that it becomes.
 
     Raises:
         ContradictionError: two flags set one setting to different values.
     """
     for name, words in split_flags(others):
         (setting,) = canonical_names({name: words})
-        if setting not in settings or _agree(settings[setting], words):
+        if setting not in settings or _agree(setting, settings[setting], words):
             continue
         for flag, own_words in split_flags(arguments):
-            if setting in places.get(_OTHER_NAMES.get(flag, flag), "").split(", "):
+            if setting in settings_of_flags.get(_OTHER_NAMES.get(flag, flag), "").split(", "):
                 raise ContradictionError(
                     f"{_write_flag(flag, own_words)} and {_write_flag(name, words)} contradict "
                     f"each other, since both set {setting}: pass one of them"
@@ -188,9 +188,9 @@ def _write_flag(name: str, words: Sequence[str]) -> str:
     return " ".join([f"--{name}", *words])
 
 
-def _agree(value: Any, words: Sequence[str]) -> bool:
+def _agree(setting: str, value: Any, words: Sequence[str]) -> bool:
     """Tell whether words of a command line mean the value of a setting."""
-    if value == "auto":  # any GPU
+    if setting == "device" and value == "auto":  # any GPU
         return words != ["cpu"]
     expected = format_setting(value).split()
     given = " ".join(words).split()

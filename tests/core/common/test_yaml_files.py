@@ -45,8 +45,8 @@ def test_plain_data_are_read(read, content, data):
         ("{[a]: b}", "is no YAML of plain names"),
         ("- !!python/object/apply:os.mkdir [trap]", "is no YAML of plain names"),
         ("- !!python/name:os.system", "is no YAML of plain names"),
-        ("a: 1\nb: 2\na: 3", "a stands there 2 times below line 1: expected once"),
-        ("- {'{path}': 1, '{path}': 2}", r"\{path\} stands there 2 times below line 1"),
+        ("a: 1\nb: 2\na: 3", "a occurs 2 times in what begins in line 1: expected once"),
+        ("- {'{path}': 1, '{path}': 2}", r"\{path\} occurs 2 times in what begins in line 1"),
     ],
 )
 def test_other_content_is_refused_in_one_line(read, tmp_path, monkeypatch, content, message):

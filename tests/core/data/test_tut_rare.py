@@ -219,6 +219,10 @@ def test_a_list_that_would_run_code_is_refused(own, tmp_path):
         ("just a text", "expected a list of mixtures"),
         ("- {event_type: gunshot, event_name: a}", "mixture 0 lacks bg_name"),
         ("- 3", "mixture 0 lacks event_name, event_type, bg_name"),
+        (
+            "- {event_name: null, event_type: 4, bg_name: ''}",
+            "mixture 0 lacks event_name, event_type, bg_name",
+        ),
         ("[]", "begins with the number of one of the 0 mixtures"),
         (b"\xff\xfe\xff", "can't be read"),
     ],

@@ -83,7 +83,10 @@ def test_trainings_are_chosen_by_their_names(grid):
         ("grid: {pooling: [2026-01-01]}", "pooling of grid is .*: expected a text, a number"),
         ("grid: {--pooling: [GMP]}", "the setting '--pooling': expected the name of a flag"),
         ("grid: [pooling]", r"grid is \['pooling'\]: expected names with values"),
-        ("runs: {a: {pooling: GMP}, a: {pooling: GAP}}", "a stands there 2 times below line 1"),
+        (
+            "runs: {a: {pooling: GMP}, a: {pooling: GAP}}",
+            "a occurs 2 times in what begins in line 1",
+        ),
         ("runs: {a: {}, A: {}}", "two trainings would have one place, a and A: give one another"),
         ("grid: {pooling: [GMP, GMP]}", "two trainings would have one place, pooling=GMP:"),
         ("grid: {pooling: [GMP]}\nruns: {pooling=GMP: {}}", "one place, pooling=GMP"),
