@@ -139,7 +139,9 @@ def _run_and_explain(arguments: list[str]) -> int:
         # A command returns what it left out, or what failed, if it works on much.
         run = import_command(command).run
         with _print_notices(command):
-            left_out: LeftOut | FailedTrainings | None = run(own_arguments)
+            left_out: LeftOut | FailedTrainings | int | None = run(own_arguments)
+        if isinstance(left_out, int):  # of processes that have said why
+            return left_out
         return _fail(command, left_out.summary(), 3) if left_out else 0
     except InputError as error:
         return _fail(command, str(error), 2)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up, parse_path
+from absslab.core.common.devices import split_devices
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
-from absslab.core.common.process_group import find_processes
+from absslab.core.common.process_group import find_processes, is_started_by_torchrun
+from absslab.core.common.process_start import start_processes
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.common.signals import raise_if_interrupted
 from absslab.core.data.class_names import list_classes
@@ -26,16 +28,24 @@ from absslab.core.training.run_directory import run_directory
 from absslab.core.training.settings import Settings, find_other_part
 
 
-def run(arguments: Sequence[str]) -> LeftOut:
-    """Train, or resume a training, and return the recordings that were left out."""
+def run(arguments: Sequence[str]) -> LeftOut | int:
+    """Train, or resume a training.
+
+    Returns:
+        the recordings that were left out; the exit status if other processes have trained.
+    """
     notes: Sequence[str] = ()
+    given = arguments
     is_old = is_thesis_command(arguments) and not {"-h", "--help"} & set(arguments)
     if is_old:
         arguments, notes = translate_command(arguments)
     experiment = _open_experiment(arguments, names_idle=not is_old)
+    settings = experiment.settings
+    n_devices = len(split_devices(settings.run.device))
+    if n_devices > 1 and not is_started_by_torchrun():
+        return start_processes(["train", *given], n_devices)
     for note in notes:
         give_notice(InputWarning(escape_braces(note)))
-    settings = experiment.settings
     if not find_processes().is_first:
         run_to_end(experiment.run())
         return LeftOut("train")  # the first process prints, and tells what was left out

@@ -14,12 +14,22 @@ def choose_device(name: str = "auto", processes: Processes = ALONE) -> torch.dev
     """Choose the device to compute on.
 
     Args:
-        name: auto (a GPU if there is one), cpu, cuda or cuda:1, ….
+        name: auto (a GPU if there is one), cpu, cuda or cuda:1, …; or several, see
+            `split_devices`.
         processes: which process this is; each of a machine gets a GPU of its own.
 
     Raises:
         InputError: there is no such device, or fewer than processes.
     """
+    names = split_devices(name)
+    if len(names) > 1:
+        if len(names) != processes.local_size:
+            raise InputError(
+                f"device is {name!r}, {len(names)} devices for {processes.local_size} "
+                f"{'process' if processes.local_size == 1 else 'processes'}: expected one; "
+                "absslab train starts a process for each"
+            )
+        return _use(choose_device(names[processes.local_rank]))
     if processes.local_size > 1 and name != "cpu":
         return _choose_own_gpu(name, processes)
     if name == "auto":
@@ -54,9 +64,35 @@ def _choose_own_gpu(name: str, processes: Processes) -> torch.device:
             f"PyTorch finds {n_gpus or 'no'} CUDA {'GPUs' if n_gpus > 1 else 'GPU'} for "
             f"{processes.local_size} processes: start one for each GPU, or pass --device cpu"
         )
-    device = torch.device("cuda", processes.local_rank)
-    torch.cuda.set_device(device)
+    return _use(torch.device("cuda", processes.local_rank))
+
+
+def _use(device: torch.device) -> torch.device:
+    """Let what names no GPU mean this one, and return it."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
+
+
+def split_devices(name: str) -> list[str]:
+    """Return the devices that a setting names: one, or several for as many processes.
+
+    Args:
+        name: of a device; or names with commas between: cuda:0,cuda:1, or cpu,cpu.
+
+    Raises:
+        InputError: a GPU is named twice, or several are named by a word that is no single one.
+    """
+    names = name.split(",")
+    if len(names) > 1:
+        are_cpus = set(names) == {"cpu"}
+        are_gpus = all(part.startswith("cuda:") for part in names) and len(set(names)) == len(names)
+        if not (are_cpus or are_gpus):
+            raise InputError(
+                f"device is {name!r}: expected one, or different GPUs as in cuda:0,cuda:1, or "
+                "cpu,cpu for two processes"
+            )
+    return names
 
 
 def choose_devices(names: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import psutil
 from absslab.core.common.run_status import LIVE_STATES
 from absslab.core.runs.catalogue import find_runs
 
+_MOST_COMBINED = 4  # GPUs of which all combinations are offered
 _TIME_LIMIT = 5  # s, time limit for nvidia-smi
 
 
@@ -63,24 +65,43 @@ def find_device_users(device: str, runs_folder: str | Path) -> list[str]:
         runs_folder: the folder of runs.
     """
     devices = list_devices()
-    wanted = _resolve_name(device, devices)
+    wanted = _resolve_names(device, devices)
     runs = [
         run
         for run in find_runs(runs_folder)
-        if run.state in LIVE_STATES and _resolve_name(run.device, devices) == wanted
+        if run.state in LIVE_STATES and _resolve_names(run.device, devices) & wanted
     ]
     users = [f"the training {run.name}" for run in runs]
     for known in devices:
-        if known.name == wanted:
+        if known.name in wanted:
             users += known.in_use_by
     return users
 
 
-def _resolve_name(device: str, devices: Sequence[Device]) -> str:
-    """Return the name of the one device that a value of --device stands for."""
+def join_gpus(devices: Sequence[Device]) -> list[Device]:
+    """Return what a training in several processes may use: several of the GPUs.
+
+    Args:
+        devices: the devices of this machine.
+
+    Returns:
+        all choices of two or more GPUs of up to four; of more the first two, four, … and all.
+    """
+    gpus = [device.name for device in devices if device.name.startswith("cuda:")]
+    if len(gpus) <= _MOST_COMBINED:
+        sizes = range(2, len(gpus) + 1)
+        chosen = [names for size in sizes for names in combinations(gpus, size)]
+    else:
+        chosen = [tuple(gpus[:size]) for size in range(2, len(gpus) + 1, 2)]
+        chosen += [tuple(gpus)] if len(gpus) % 2 else []
+    return [Device(",".join(names), f"{len(names)} GPUs, a process on each") for names in chosen]
+
+
+def _resolve_names(device: str, devices: Sequence[Device]) -> set[str]:
+    """Return the names of the devices that a value of --device stands for."""
     has_gpu = any(known.name.startswith("cuda") for known in devices)
     names = {"auto": "cuda:0" if has_gpu else "cpu", "cuda": "cuda:0"}
-    return names.get(device, device)
+    return {names.get(name, name) for name in device.split(",")}
 
 
 def _query(flag: str) -> list[list[str]]:

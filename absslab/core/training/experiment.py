@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from absslab.core.common.config import format_setting
-from absslab.core.common.devices import choose_device
+from absslab.core.common.devices import choose_device, split_devices
 from absslab.core.common.errors import (
     InputError,
     describe_shortage,
@@ -380,8 +380,9 @@ class Experiment:
         elif self.checkpoint is not None:
             before = self.checkpoint["made"].get("trained_on", ())
         trained_on = sorted({*before, *mark_files(paths).values()})
+        names = self.settings.run.device
         yield TrainingStarted(
-            device=str(trainer.model.device),
+            device=names if len(split_devices(names)) > 1 else str(trainer.model.device),
             precision=trainer.precision,
             n_recordings=len(trainer.data.train),
             n_validation_recordings=len(trainer.data.validation),

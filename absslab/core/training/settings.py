@@ -28,7 +28,9 @@ class RunConfig(Config):
         required=True,
     )
     device: str = option(
-        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
+        "auto",
+        "auto (a GPU if there is one), cpu, cuda, cuda:1, …; cuda:0,cuda:1 trains in two processes",
+        metavar="DEVICE",
     )
     keep_every: int = option(
         0,

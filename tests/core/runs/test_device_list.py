@@ -6,7 +6,8 @@ import stat
 import psutil
 import pytest
 
-from absslab.core.runs.device_list import list_devices
+from absslab.core.runs.device_list import Device, find_device_users, join_gpus, list_devices
+from absslab.core.training.run_directory import RunWriter
 
 
 @pytest.fixture
@@ -42,6 +43,32 @@ def test_gpus_are_told_with_who_uses_them(fake_gpus):
         "process 4194305 (unknown, [N/A] MiB)",
     )
     assert second.in_use_by == ()
+
+
+def test_who_uses_one_of_several_gpus_is_told(fake_gpus, tmp_path):
+    run = tmp_path / "runs" / "first"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{}")
+    writer = RunWriter(tmp_path / "runs" / "first.ckpt")
+    writer.write_status("running", device="cuda:1,cuda:2")
+    assert find_device_users("cuda:1", tmp_path / "runs") == ["the training first"]
+    assert find_device_users("cuda:3,cuda:2", tmp_path / "runs") == ["the training first"]
+    assert find_device_users("cuda:3", tmp_path / "runs") == []
+    assert len(find_device_users("cuda:0,cuda:1", tmp_path / "runs")) == 3
+
+
+@pytest.mark.parametrize(
+    ("n_gpus", "expected"),
+    [
+        (1, []),
+        (2, ["cuda:0,cuda:1"]),
+        (3, ["cuda:0,cuda:1", "cuda:0,cuda:2", "cuda:1,cuda:2", "cuda:0,cuda:1,cuda:2"]),
+        (5, ["cuda:0,cuda:1", "cuda:0,cuda:1,cuda:2,cuda:3", "cuda:0,cuda:1,cuda:2,cuda:3,cuda:4"]),
+    ],
+)
+def test_several_gpus_can_be_chosen_together(n_gpus, expected):
+    devices = [Device("cpu", ""), *(Device(f"cuda:{n}", "") for n in range(n_gpus))]
+    assert [device.name for device in join_gpus(devices)] == expected
 
 
 def test_gpus_are_counted_as_pytorch_counts_them(fake_gpus, monkeypatch):

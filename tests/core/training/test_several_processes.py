@@ -26,7 +26,7 @@ from absslab.cli.main import main
 from absslab.core.audio import sound_files
 from absslab.core.common import process_group
 from absslab.core.common.config import to_flags
-from absslab.core.common.devices import choose_device
+from absslab.core.common.devices import choose_device, split_devices
 from absslab.core.common.errors import InputError
 from absslab.core.common.process_group import Processes
 from absslab.core.common.progress import run_to_end
@@ -162,12 +162,17 @@ def own_lines(printed: str) -> list[str]:
 
 
 def train_command(settings: Settings, save_path: Path, **changes: object) -> list[str]:
-    """Return the arguments with which two processes begin a training."""
+    """Return the arguments with which torchrun's two processes begin a training."""
+    return [*TORCHRUN, *own_command(settings, save_path, **changes)]
+
+
+def own_command(settings: Settings, save_path: Path, **changes: object) -> list[str]:
+    """Return the arguments with which a process begins a training."""
     values: dict[str, object] = {}
     for config in settings.sections().values():
         values |= config.to_json()
     flags = to_flags(values | {"save_path": str(save_path)} | changes)
-    return [*TORCHRUN, "-m", "absslab", "train", *flags]
+    return ["-m", "absslab", "train", *flags]
 
 
 def with_run(settings: Settings, save_path: Path, **changes: object) -> Settings:
@@ -178,17 +183,25 @@ def with_run(settings: Settings, save_path: Path, **changes: object) -> Settings
 
 def test_two_processes_train_and_one_or_two_go_on(settings, tmp_path):
     path = tmp_path / "two.ckpt"
-    result = run(*train_command(settings, path, n_epochs=2))
-    assert result.returncode == 0, result.stderr
+    command = own_command(settings, path, n_epochs=2, device="cpu,cpu")
+    result = run(*command)
+    assert (result.returncode, result.stderr) == (0, "")
     epochs = [line for line in result.stdout.splitlines() if line.startswith("epoch")]
     assert len(epochs) == 2
     assert result.stdout.count("best model:") == 1
     reader = RunReader.open(path.with_suffix(""))
     reader.poll()
     assert reader.state() == "finished"
+    assert reader.status().device == "cpu,cpu"
     assert [len(reader.metrics[epoch]["process_rates"]) for epoch in (1, 2)] == [2, 2]
     last = path.with_suffix("") / "last.ckpt"
-    resumed = Experiment.resume(last, {"n_epochs": 3}).run()
+    result = run(*command)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"absslab train: {path.with_suffix('')} holds a run: go on with --checkpoint_path {last}, "
+        "or choose another --save_path\n"
+    )
+    resumed = Experiment.resume(last, {"n_epochs": 3, "device": "cpu"}).run()
     assert [event.epoch for event in resumed if isinstance(event, EpochResult)] == [3]
     resuming = ["-m", "absslab", "train", "--checkpoint_path", last]
     result = run(*TORCHRUN, *resuming, "--n_epochs", 4)
@@ -262,10 +275,11 @@ def test_a_run_that_leaves_recordings_out_is_finished(settings, mixtures, tmp_pa
     damaged = tmp_path / "set" / "train" / "000000.wav"
     soundfile.write(damaged, np.full(32000, np.nan, np.float32), 16000, subtype="FLOAT")
     changes = {"data_folder": str(tmp_path / "set"), "on_error": "skip", "n_epochs": 1}
-    result = run(*train_command(settings, tmp_path / "run.ckpt", **changes))
-    assert result.returncode == 1  # that of torchrun, since the first process has 3
-    (line,) = own_lines(result.stderr)
-    assert line.startswith("absslab train: 1 of ")
+    command = own_command(settings, tmp_path / "run.ckpt", **changes, device="cpu,cpu")
+    result = run(*command)
+    assert result.returncode == 3
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("absslab train: 1 of ")
     reader = RunReader.open(tmp_path / "run")
     assert reader.state() == "finished"
     assert "thresholds of events" in reader.read_log_end()
@@ -348,6 +362,21 @@ def test_wrong_variables_of_torchrun_are_told(monkeypatch, capsys):
     assert "can't reach the others at localhost:9" in told
 
 
+@pytest.mark.parametrize("name", ["cpu,cuda:0", "cuda:0,cuda:0", "cuda,cuda", "auto,auto", ","])
+def test_several_devices_are_gpus_or_parts_of_the_cpu(name):
+    with pytest.raises(InputError, match="expected one, or different GPUs as in cuda:0,cuda:1"):
+        split_devices(name)
+
+
+def test_what_needs_one_device_refuses_several():
+    with pytest.raises(InputError) as error:
+        choose_device("cpu,cpu")
+    assert str(error.value) == (
+        "device is 'cpu,cpu', 2 devices for 1 process: expected one; absslab train starts a "
+        "process for each"
+    )
+
+
 @pytest.mark.parametrize("name", ["cuda:1", "auto", "cuda"])
 def test_each_process_needs_a_gpu_of_its_own(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -359,4 +388,5 @@ def test_each_process_needs_a_gpu_of_its_own(monkeypatch, name):
     if name != "cuda:1":
         assert choose_device(name, Processes(1, 2, 1, 2)) == torch.device("cuda:1")
         assert chosen == [torch.device("cuda:1")]
+        assert choose_device("cuda:1,cuda:0", Processes(0, 2, 0, 2)) == torch.device("cuda:1")
     assert choose_device("cpu", Processes(2, 3, 2, 3)) == torch.device("cpu")

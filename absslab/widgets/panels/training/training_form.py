@@ -12,7 +12,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.files import lies_below
 from absslab.core.data.layouts import LAYOUTS
 from absslab.core.model.separation_model import ModelConfig
-from absslab.core.runs.device_list import Device
+from absslab.core.runs.device_list import Device, join_gpus
 from absslab.core.training.recipes import RECIPES, apply_recipe
 from absslab.core.training.settings import SECTIONS, RunConfig, Settings, canonical_names
 from absslab.plots.html_text import paragraph
@@ -159,7 +159,8 @@ class TrainingForm(Part):
 
     def set_devices(self, devices: Sequence[Device]) -> None:
         """Offer these devices; the chosen one stays chosen."""
-        described = [(f"{device.name}: {device.description}", device.name) for device in devices]
+        offered = [*devices, *join_gpus(devices)]
+        described = [(f"{device.name}: {device.description}", device.name) for device in offered]
         self.forms["run"].offer("device", [("auto", "auto"), *described])
 
     def close(self) -> None:

@@ -1,0 +1,54 @@
+"""Start a command as several processes of this machine, which then work together.
+
+PyTorch's own launcher does this, as torchrun does; but one line says what went wrong, and the exit
+status is that of the command.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+INTERRUPTED = 130  # the exit status
+
+
+def start_processes(arguments: Sequence[str], n_processes: int) -> int:
+    """Run `python -m absslab …` in several processes, and wait for them.
+
+    On CPUs each gets its part of the cores, unless OMP_NUM_THREADS says how many.
+
+    Args:
+        arguments: the command and its arguments.
+        n_processes: number of processes.
+
+    Returns:
+        the exit status: that of the first process, unless that has succeeded and another one has
+        failed.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (n_cores or 1) // n_processes)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=n_processes,
+        run_id=str(os.getpid()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",  # a free port
+        max_restarts=0,
+    )
+    logging.disable(logging.CRITICAL)  # of the launcher: a process says itself why it ends
+    try:
+        elastic_launch(config, sys.executable)("-m", "absslab", *arguments)
+    except ChildFailedError as error:
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        code = codes.get(0, next(iter(codes.values())))
+        return code if code > 0 else 1  # a signal that has ended it is below 0
+    except SignalException:
+        return INTERRUPTED
+    finally:
+        logging.disable(logging.NOTSET)
+    return 0
