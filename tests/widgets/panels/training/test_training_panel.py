@@ -518,6 +518,17 @@ def test_what_a_gpu_holds_is_said(panel, trained, settle):
     assert "1.50 GiB" in html_of(panel.follower.view.widget)
 
 
+def test_the_rate_of_each_process_is_said(panel, trained, settle):
+    panel.attach(trained)
+    settle()
+    assert "processes" not in html_of(panel.follower.view.widget)
+    epoch = {"epoch": 3, "losses": {"total": 1.0}, "recordings_per_second": 7.0}
+    with open(trained / "metrics.jsonl", "a") as file:
+        file.write(json.dumps(epoch | {"process_rates": [3.5, 3.75]}) + "\n")
+    panel.follower.view.update(panel.follower.state)
+    assert "7.0, of 2 processes: 3.5 + 3.8" in html_of(panel.follower.view.widget)
+
+
 def test_a_run_that_died_says_so_and_how_to_go_on(panel, trained, settle):
     status = json.loads((trained / "status.json").read_text())
     (trained / "status.json").write_text(
