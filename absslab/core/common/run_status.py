@@ -118,8 +118,13 @@ class RunStatus:
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether this is the status of the current process, or of the one that started it."""
-        return self.is_on_this_host and self.pid in (os.getpid(), os.getppid())
+        """Whether this is the status of the current process."""
+        return self.is_on_this_host and self.pid == os.getpid()
+
+    @property
+    def is_of_parent(self) -> bool:
+        """Whether this is the status of the process that started the current one."""
+        return self.is_on_this_host and self.pid == os.getppid()
 
     @classmethod
     def from_json(cls, values: Any) -> "RunStatus":

@@ -23,6 +23,7 @@ from typing import Any
 
 from absslab.core.common.errors import InputError, InputWarning, shorten
 from absslab.core.common.files import check_place, read_json, write_json
+from absslab.core.common.process_group import find_processes
 from absslab.core.common.run_status import (
     STATES,
     RunStatus,
@@ -103,7 +104,10 @@ class RunWriter:
         folder = writer.folder
         status = read_status(folder / "status.json")
         # The process that started this one may have written that it prepares.
-        is_own = status.is_of_this_process and status.state == "preparing"
+        is_own = status.is_of_this_process
+        if find_processes().size > 1:  # or the one that started all that train together
+            is_own = is_own or status.is_of_parent
+        is_own = is_own and status.state == "preparing"
         if status.is_alive and not is_own:
             raise InputError(
                 "{folder} is being trained by another process: stop that first, or save elsewhere",
