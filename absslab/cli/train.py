@@ -7,7 +7,7 @@ from pathlib import Path
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import add_flags, from_flags, look_up, parse_path
-from absslab.core.common.devices import split_devices
+from absslab.core.common.devices import choose_device, split_devices
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
@@ -41,9 +41,11 @@ def run(arguments: Sequence[str]) -> LeftOut | int:
         arguments, notes = translate_command(arguments)
     experiment = _open_experiment(arguments, names_idle=not is_old)
     settings = experiment.settings
-    n_devices = len(split_devices(settings.run.device))
-    if n_devices > 1 and not is_started_by_torchrun():
-        return start_processes(["train", *given], n_devices)
+    devices = split_devices(settings.run.device)
+    if len(devices) > 1 and not is_started_by_torchrun():
+        for device in devices:
+            choose_device(device)  # one that is not there is told once
+        return start_processes(["train", *given], len(devices))
     for note in notes:
         give_notice(InputWarning(escape_braces(note)))
     if not find_processes().is_first:

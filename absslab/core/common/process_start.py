@@ -22,8 +22,8 @@ def start_processes(arguments: Sequence[str], n_processes: int) -> int:
         n_processes: number of processes.
 
     Returns:
-        the exit status: that of the first process, unless that has succeeded and another one has
-        failed.
+        the exit status: 0, or the highest of those with which processes have failed. That of a
+        process that ends because another one has is 1.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -44,9 +44,8 @@ def start_processes(arguments: Sequence[str], n_processes: int) -> int:
     try:
         elastic_launch(config, sys.executable)("-m", "absslab", *arguments)
     except ChildFailedError as error:
-        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
-        code = codes.get(0, next(iter(codes.values())))
-        return code if code > 0 else 1  # a signal that has ended it is below 0
+        # that of a process which a signal has ended is below 0
+        return max(1, *(failure.exitcode for failure in error.failures.values()))
     except SignalException:
         return INTERRUPTED
     finally:

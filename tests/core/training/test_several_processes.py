@@ -368,6 +368,17 @@ def test_several_devices_are_gpus_or_parts_of_the_cpu(name):
         split_devices(name)
 
 
+def test_a_device_that_is_not_there_is_told_once(monkeypatch, capsys, mixtures, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("absslab.cli.train.start_processes", None)
+    flags = to_flags({"data_folder": str(mixtures), "save_path": str(tmp_path / "run.ckpt")})
+    assert main(["train", *flags, "--device", "cuda:0,cuda:1"]) == 2
+    assert capsys.readouterr().err == (
+        "absslab train: device is 'cuda:0', but PyTorch finds no CUDA GPU: use auto or cpu\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_needs_one_device_refuses_several():
     with pytest.raises(InputError) as error:
         choose_device("cpu,cpu")
