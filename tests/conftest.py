@@ -71,18 +71,32 @@ def event_folder(tmp_path_factory) -> Path:
     return folder
 
 
+def mix(
+    event_folder: Path,
+    output_folder: Path,
+    n_files: int,
+    split_percentages: tuple[int, int, int],
+    mixing: MixingConfig,
+    seed: int = 0,
+) -> Path:
+    """Write a folder of mixtures in this process, and return it."""
+    config = MixtureFolderConfig(
+        event_folder=str(event_folder),
+        output_folder=str(output_folder),
+        n_files=n_files,
+        split_percentages=split_percentages,
+        seed=seed,
+        n_workers=1,
+    )
+    run_to_end(write_mixtures(config, mixing))
+    return output_folder
+
+
 @pytest.fixture(scope="session")
 def mixtures(event_folder, tmp_path_factory) -> Path:
     """Forty mixtures of 2 s: 24 for training, 8 for validation, 8 for test."""
-    config = MixtureFolderConfig(
-        event_folder=str(event_folder),
-        output_folder=str(tmp_path_factory.mktemp("mixtures") / "set"),
-        n_files=40,
-        split_percentages=(60, 20, 20),
-        n_workers=1,
-    )
-    run_to_end(write_mixtures(config, MixingConfig(length=2.0, max_event=2)))
-    return Path(config.output_folder)
+    folder = tmp_path_factory.mktemp("mixtures") / "set"
+    return mix(event_folder, folder, 40, (60, 20, 20), MixingConfig(length=2.0, max_event=2))
 
 
 @pytest.fixture(scope="session")
@@ -92,16 +106,9 @@ def few_mixtures(event_folder, tmp_path_factory) -> Path:
     Each class is in some of each split and not in others. The mixtures are as long as three blocks
     of the thesis' CNN mapping need.
     """
-    config = MixtureFolderConfig(
-        event_folder=str(event_folder),
-        output_folder=str(tmp_path_factory.mktemp("mixtures") / "few"),
-        n_files=12,
-        split_percentages=(50, 25, 25),
-        seed=22,
-        n_workers=1,
-    )
-    run_to_end(write_mixtures(config, MixingConfig(length=1.8, max_event=3)))
-    return Path(config.output_folder)
+    folder = tmp_path_factory.mktemp("mixtures") / "few"
+    mixing = MixingConfig(length=1.8, max_event=3)
+    return mix(event_folder, folder, 12, (50, 25, 25), mixing, seed=22)
 
 
 @pytest.fixture(scope="session")
@@ -162,15 +169,8 @@ def background_mixtures(tmp_path_factory) -> Path:
         for take in range(1, 4):
             path = events / name / f"{take:02d}.wav"
             sound_files.save(path, synthesise(sound, take), SAMPLING_RATE)
-    config = MixtureFolderConfig(
-        event_folder=str(events),
-        output_folder=str(tmp_path_factory.mktemp("mixtures") / "set"),
-        n_files=20,
-        split_percentages=(60, 20, 20),
-        n_workers=1,
-    )
-    run_to_end(write_mixtures(config, MixingConfig(length=1.0)))
-    return Path(config.output_folder)
+    folder = tmp_path_factory.mktemp("mixtures") / "set"
+    return mix(events, folder, 20, (60, 20, 20), MixingConfig(length=1.0))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from absslab.core.common.config import Config, look_up, option
 from absslab.core.common.errors import InputError, escape_braces, join_errors
@@ -51,6 +52,30 @@ LAYOUT_ALIASES = {  # the thesis' names
 THESIS_SPLITS = {"train": "training", "validation": "development", "test": "validation"}
 
 
+def audio_folder_option(when: str = "") -> Any:
+    """Declare the field `audio_folder` of a config.
+
+    Args:
+        when: the condition in which it counts, which begins its help.
+    """
+    return option(
+        None,
+        f"{when}folder of the sounds, with TUT_rare_2017 its mixed_audio, if this does not lie "
+        "beside the features; otherwise another name of data_folder",
+        metavar="FOLDER",
+    )
+
+
+def yaml_file_option(when: str = "") -> Any:
+    """Declare the field `yaml_file` of a config; see `audio_folder_option`."""
+    return option(
+        None,
+        f"{when}with TUT_rare_2017, its mixed_yaml or a list in it, if this does not lie beside "
+        "the features",
+        metavar="PATH",
+    )
+
+
 @dataclass(frozen=True)
 class DataConfig(Config):
     """The folder of recordings to use, and how to read it."""
@@ -69,18 +94,8 @@ class DataConfig(Config):
         metavar="FOLDER",
         required=True,
     )
-    audio_folder: str | None = option(
-        None,
-        "folder of the sounds: with TUT_rare_2017 its mixed_audio, if this does not lie beside the "
-        "features; otherwise another name of data_folder",
-        metavar="FOLDER",
-    )
-    yaml_file: str | None = option(
-        None,
-        "with TUT_rare_2017, its mixed_yaml or a list in it, if this does not lie beside the "
-        "features",
-        metavar="PATH",
-    )
+    audio_folder: str | None = audio_folder_option()
+    yaml_file: str | None = yaml_file_option()
     labels: str | None = option(
         None,
         "table of weak or strong labels, if it does not lie in the folder of the recordings; the "

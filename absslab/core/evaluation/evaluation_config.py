@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.data.layouts import LAYOUT_ALIASES, LAYOUTS
+from absslab.core.data.layouts import (
+    LAYOUT_ALIASES,
+    LAYOUTS,
+    audio_folder_option,
+    yaml_file_option,
+)
 from absslab.core.data.splits import ALL, SPLITS
 
 
@@ -32,18 +37,8 @@ class EvaluationConfig(Config):
         "another folder with recordings of the same classes, or of some of them",
         metavar="FOLDER",
     )
-    audio_folder: str | None = option(
-        None,
-        "folder of the sounds: with TUT_rare_2017 its mixed_audio, if this does not lie beside the "
-        "features; otherwise another name of data_folder",
-        metavar="FOLDER",
-    )
-    yaml_file: str | None = option(
-        None,
-        "with TUT_rare_2017, its mixed_yaml or a list in it, if this does not lie beside the "
-        "features",
-        metavar="PATH",
-    )
+    audio_folder: str | None = audio_folder_option()
+    yaml_file: str | None = yaml_file_option()
     labels: str | None = option(
         None,
         "table of labels, if it does not lie in this folder, or has another name",

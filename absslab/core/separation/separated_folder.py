@@ -34,6 +34,7 @@ from absslab.core.common.files import (
 from absslab.core.common.left_out import LeftOut, on_error_option
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.class_names import file_stem
+from absslab.core.data.layouts import audio_folder_option, yaml_file_option
 from absslab.core.data.recordings import audio_files
 from absslab.core.data.splits import SPLITS
 from absslab.core.data.strong_labels import write_events
@@ -61,18 +62,8 @@ class SeparatedFolderConfig(Config):
     data_folder: str = option(
         "", "without --input: where these data are, if they were moved", metavar="FOLDER"
     )
-    audio_folder: str | None = option(
-        None,
-        "without --input: folder of the sounds, with TUT_rare_2017 its mixed_audio, if this does "
-        "not lie beside the features; otherwise another name of data_folder",
-        metavar="FOLDER",
-    )
-    yaml_file: str | None = option(
-        None,
-        "without --input: with TUT_rare_2017, its mixed_yaml or a list in it, if this does not lie "
-        "beside the features",
-        metavar="PATH",
-    )
+    audio_folder: str | None = audio_folder_option("without --input: ")
+    yaml_file: str | None = yaml_file_option("without --input: ")
     n_recordings: int | None = option(
         None, "separate only the first recordings, this many; by default all", at_least=1
     )
