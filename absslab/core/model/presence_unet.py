@@ -104,7 +104,7 @@ class PresenceUNet(nn.Module):
         logits = F.pixel_shuffle(self.to_bins(up), 2)  # (B, K′, M′, T′)
         presence = F.interpolate(presence, size=logits.shape[-1], mode="linear")  # (B, K, T′)
         gate = F.pad(F.logsigmoid(presence), (0, 0, 0, self.n_outputs - presence.shape[1]))
-        logits = self.to_masks(logits) + gate[:, :, None]  # (B, K′, M′, T′)
+        logits = logits + self.to_masks(gate[:, :, None])  # (B, K′, M′, T′) + (B, K′, 1, T′)
         return MaskLogits(logits[..., :M, :T], presence[..., :T])
 
     def _context(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,7 +141,7 @@ class _Join(nn.Module):
 
 
 class _Bias(nn.Module):
-    """Add a number to each channel: (B, C, M, T) → (B, C, M, T)."""
+    """Add a number to each channel: (B, C, …, T) → (B, C, …, T)."""
 
     def __init__(self, n_channels: int):
         super().__init__()
