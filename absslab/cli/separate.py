@@ -54,10 +54,15 @@ def run(arguments: Sequence[str]) -> LeftOut:
     device = choose_device(config.device)
     separation = from_flags(SeparationConfig, settings.separation.to_json() | given)
     checkpoint = load_checkpoint(config.checkpoint_path, device)
-    separator = Separator(checkpoint.model, separation)
+    detection = from_flags(DetectionConfig, given)
+    separator = Separator(
+        checkpoint.model,
+        separation,
+        sources=config.sources,
+        found_threshold=detection.tag_threshold,
+    )
     separator.check_method()
     check_remix(config.keep, gains, separator.classes)
-    detection = from_flags(DetectionConfig, given)
     left_out = LeftOut("separate", on_error=config.on_error, folder=config.output_folder)
     recordings = [] if config.input else _list_split(config, checkpoint.made, left_out)
     inputs = config.input or [recording.path for recording in recordings]

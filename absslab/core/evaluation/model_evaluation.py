@@ -51,7 +51,7 @@ from absslab.core.separation.detection import (
 )
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.segmentation import Segment, concatenate
-from absslab.core.separation.separator import Separator
+from absslab.core.separation.separator import ALL_SOURCES, Separator
 from absslab.core.training.config import TrainingConfig
 
 
@@ -356,7 +356,7 @@ def evaluation_steps(
         class_columns=data.class_columns if config.class_columns is None else config.class_columns,
         in_memory=False,
     )
-    separator = Separator(checkpoint.model, separation)
+    separator = Separator(checkpoint.model, separation, sources=ALL_SOURCES)
     separator.check_method()
     trained_thresholds = list(training.thresholds)
     thresholds_from = "training settings"

@@ -1,8 +1,9 @@
 """Detect from masks when each class is active.
 
-Axes: K classes, M bands, T frames.
+Axes: K classes, J of them, M bands, T frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,23 +146,32 @@ class ActivityCurves:
         self._level: list[np.ndarray] = []  # (K, t), power of the class, if the kind needs it
         self._is_tagged: list[np.ndarray] = []  # (K, t)
 
-    def add(self, masks: np.ndarray, power: np.ndarray, probabilities: np.ndarray) -> None:
+    def add(
+        self,
+        masks: np.ndarray,
+        power: np.ndarray,
+        probabilities: np.ndarray,
+        found: Sequence[int] | None = None,
+    ) -> None:
         """Add the next part of the recording.
 
         Args:
-            masks: masks of the classes.
+            masks: masks of all classes, or of those that are found.
             power: power of the mixture.
             probabilities: probability that each class is present.
+            found: the classes that the masks are of; None: all. The activity of the others is 0.
 
         Shape:
-            masks (K, M, t), power (M, t), probabilities (K,).
+            masks (J, M, t), power (M, t), probabilities (K,).
         """
         power = np.maximum(power, 0)
-        activity = _ACTIVITIES[self.kind](masks, power)  # (K, t)
+        activity = _ACTIVITIES[self.kind](masks, power)  # (J, t)
         is_tagged = (probabilities > self.config.tag_threshold)[:, None]  # (K, 1)
+        activity = _extend_rows(activity, found, len(probabilities))  # (K, t)
         self._activity.append(activity)
         if self.kind == LOUD_CLARITY:
-            self._level.append(np.einsum("kmt,mt->kt", masks, power))
+            level = np.einsum("kmt,mt->kt", masks, power)  # (J, t)
+            self._level.append(_extend_rows(level, found, len(probabilities)))
         self._is_tagged.append(np.broadcast_to(is_tagged, activity.shape))
 
     def ungated(self) -> np.ndarray:
@@ -194,6 +204,15 @@ def frame_activity(
     curves = ActivityCurves(hop, config, chosen)
     curves.add(masks, power, probabilities)
     return curves.gated()
+
+
+def _extend_rows(values: np.ndarray, rows: Sequence[int] | None, n_rows: int) -> np.ndarray:
+    """Put values (J, t) into the given rows of zeros (n_rows, t); None: they are all rows."""
+    if rows is None or len(rows) == n_rows:
+        return values
+    extended = np.zeros((n_rows, values.shape[1]), values.dtype)
+    extended[list(rows)] = values
+    return extended
 
 
 def _mask_mean(masks: np.ndarray, power: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Refine and shape the masks of a model before they are applied.
 
-Axes: K classes, M bands, T frames.
+Axes: K classes, J of them, M bands, T frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,6 +77,7 @@ def postprocess(
     competing: bool,
     hop: float,
     tags: Tensor | None = None,
+    found: Sequence[int] | None = None,
 ) -> Masks:
     """Refine competing masks, then shape masks of either kind.
 
@@ -85,16 +87,26 @@ def postprocess(
         competing: whether the masks compete.
         hop: time from one frame to the next, s.
         tags: (K,) presence of the classes, if it is known better than from the model.
+        found: the classes whose masks (J, M, T) are returned; None: all.
     """
-    masks = predicted.masks
+    if found is not None and config.wiener:  # the masks of all classes take part in the division
+        masks = postprocess(predicted, config, competing=competing, hop=hop, tags=tags).masks
+        return predicted._replace(masks=masks[list(found)])
     if competing:
         presence = predicted.probabilities if tags is None else tags
-        masks = refine_masks(masks, predicted.power, presence, config, hop)
+        masks = refine_masks(predicted.masks, predicted.power, presence, config, hop, found)
+    else:
+        masks = predicted.masks if found is None else predicted.masks[list(found)]
     return predicted._replace(masks=shape_masks(masks, config))
 
 
 def refine_masks(
-    masks: Tensor, power: Tensor, probabilities: Tensor, config: SeparationConfig, hop: float
+    masks: Tensor,
+    power: Tensor,
+    probabilities: Tensor,
+    config: SeparationConfig,
+    hop: float,
+    found: Sequence[int] | None = None,
 ) -> Tensor:
     """Divide bins again, in favour of classes that sound around that time and are in the recording.
 
@@ -106,11 +118,12 @@ def refine_masks(
         probabilities: probability that each class is present.
         config: settings, of which `smoothing` and `tag_exponent` are used.
         hop: time from one frame to the next, s.
+        found: the classes whose masks are returned; None: all.
 
     Shape:
-        masks (K, M, T), power (M, T), probabilities (K,) → (K, M, T).
+        masks (K, M, T), power (M, T), probabilities (K,) → (J, M, T).
     """
-    claims = masks
+    weights = torch.ones_like(probabilities)[:, None]  # (K, 1)
     if config.smoothing:
         n_frames = round(config.smoothing / hop) // 2 * 2 + 1
         n_frames = min(n_frames, 2 * masks.shape[-1] + 1)  # which is all of them, for each frame
@@ -118,10 +131,20 @@ def refine_masks(
         presence = F.avg_pool1d(
             presence[None], n_frames, 1, n_frames // 2, count_include_pad=False
         )[0]  # (K, T)
-        claims = claims * (presence / presence.sum(0).clamp_min(1e-9))[:, None]
+        weights = presence / presence.sum(0).clamp_min(1e-9)  # (K, T)
     if config.tag_exponent:
-        claims = claims * (probabilities + 1e-3)[:, None, None] ** config.tag_exponent
-    return claims / claims.sum(0).clamp_min(1e-12) * masks.sum(0)
+        weights = weights * (probabilities + 1e-3)[:, None] ** config.tag_exponent
+    # Masks of many classes are large: the sums over classes are products with a vector, and a new
+    # tensor is made of the returned ones alone.
+    total = masks.sum(0)  # (M, T)
+    if weights.shape[1] == 1:
+        claimed = (weights[:, 0] @ masks.flatten(1)).view_as(total)  # (M, T)
+    else:
+        claimed = torch.einsum("kmt,kt->mt", masks, weights)  # (M, T)
+    if found is not None:
+        masks = masks[list(found)]  # (J, M, T)
+        weights = weights[list(found)]  # (J, 1) or (J, T)
+    return masks * weights[:, None] * (total / claimed.clamp_min(1e-12))
 
 
 def shape_masks(masks: Tensor, config: SeparationConfig) -> Tensor:

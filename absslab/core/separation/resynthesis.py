@@ -16,7 +16,7 @@ from absslab.core.separation.segmentation import (
     crossfade_segments,
     split_into_segments,
 )
-from absslab.core.separation.separator import Separation, Separator, check_waveform, make_segment
+from absslab.core.separation.separator import Separation, Separator, check_waveform
 from absslab.core.separation.synthesis import MaskSynthesis, build_mask_synthesis
 
 
@@ -78,7 +78,7 @@ class Resynthesis:
         segmentation = choose_segmentation(
             sampling_rate=sampling_rate,
             n_channels=len(mixture),
-            n_classes=len(separator.classes),
+            n_classes=separator.n_sources_at_once,
             hop=separator.hop,
         )
         segments = [
@@ -105,16 +105,15 @@ class Resynthesis:
             config: changes to the masks.
 
         Yields:
-            consecutive parts that cover the recording; sources are (K, C, n).
+            consecutive parts that cover the recording; sources are (J, C, n).
         """
         separator = replace(self.separator, config=config)
         synthesis = separator.choose_synthesis(self.synthesis)
 
         def separate_segment(segment: _PredictedSegment) -> Segment:
-            masks = separator.postprocess(segment.predicted)
-            n_samples = segment.mixture.shape[1]
-            sources = synthesis.sources(segment.spectrum, masks.masks, n_samples)
-            return make_segment(segment.mixture, masks, sources)
+            return separator.synthesise(
+                segment.mixture, segment.spectrum, segment.predicted, synthesis
+            )
 
         segments = map(separate_segment, self.segments)
         yield from crossfade_segments(segments, self.waveform.shape[-1], self.segmentation)

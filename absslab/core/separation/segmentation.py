@@ -1,6 +1,7 @@
 """Separate long recordings in overlapping segments, in bounded memory and without audible joins.
 
-Axes: K classes, C channels, M bands, T frames of the model, N samples; n and t are those of a part.
+Axes: K classes, J of them that are found, C channels, M bands, T frames of the model, N samples;
+n and t are those of a part.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,10 +19,11 @@ class Segment(NamedTuple):
     """A separated part of a recording."""
 
     mixture: np.ndarray  # (C, n)
-    sources: np.ndarray  # (K, C, n)
-    masks: np.ndarray  # (K, M, t) as applied, for the model's frames whose centres lie in this part
+    sources: np.ndarray  # (J, C, n)
+    masks: np.ndarray  # (J, M, t) as applied, for the model's frames whose centres lie in this part
     power: np.ndarray  # (M, t) of the mixture, the mean of its channels, at the model's rate
     probabilities: np.ndarray  # (K,), probability that each class is present around this part
+    found: tuple[int, ...]  # (J,), the classes that sources and masks are of, in ascending order
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def choose_segmentation(
     Args:
         sampling_rate: sampling rate of the recording, Hz.
         n_channels: number of channels of the recording.
-        n_classes: number of sources.
+        n_classes: number of sources at once.
         hop: time from one frame of the model to the next, s.
     """
     unit = 8 * hop  # s
@@ -116,6 +118,9 @@ def crossfade_segments(
     tail: Segment | None = None  # the part of the previous segment that overlaps with this one
     for segment in segments:
         if tail is not None:
+            found = sorted({*tail.found, *segment.found})
+            tail = extend_classes(tail, found)
+            segment = extend_classes(segment, found)
             segment = segment._replace(
                 sources=_fade_in(tail.sources, segment.sources, overlap),
                 masks=_fade_in(tail.masks, segment.masks, overlap_frames),
@@ -130,6 +135,7 @@ def crossfade_segments(
             segment.masks[..., :advance_frames],
             segment.power[:, :advance_frames],
             segment.probabilities,
+            segment.found,
         )
         frames = slice(advance_frames, advance_frames + overlap_frames)
         tail = Segment(  # copies: views would keep the whole segment in memory
@@ -138,19 +144,40 @@ def crossfade_segments(
             segment.masks[..., frames].copy(),
             segment.power[:, frames].copy(),
             segment.probabilities,
+            segment.found,
         )
         start += advance
 
 
 def concatenate(parts: Sequence[Segment]) -> Segment:
     """Concatenate consecutive parts; each probability is the highest of all parts."""
+    found = sorted({k for part in parts for k in part.found})
+    parts = [extend_classes(part, found) for part in parts]
     return Segment(
         np.concatenate([part.mixture for part in parts], -1),  # (C, N)
-        np.concatenate([part.sources for part in parts], -1),  # (K, C, N)
-        np.concatenate([part.masks for part in parts], -1),  # (K, M, T)
+        np.concatenate([part.sources for part in parts], -1),  # (J, C, N)
+        np.concatenate([part.masks for part in parts], -1),  # (J, M, T)
         np.concatenate([part.power for part in parts], -1),  # (M, T)
         np.max([part.probabilities for part in parts], axis=0),  # (K,)
+        tuple(found),
     )
+
+
+def extend_classes(part: Segment, found: Sequence[int]) -> Segment:
+    """Add silent sources and masks of 0 for classes that were not found in this part.
+
+    Args:
+        part: the part.
+        found: all classes that it shall have, in ascending order; they include its own.
+    """
+    if len(found) == len(part.found):
+        return part
+    rows = np.searchsorted(found, part.found)
+    sources = np.zeros((len(found), *part.sources.shape[1:]), np.float32)  # (J, C, n)
+    masks = np.zeros((len(found), *part.masks.shape[1:]), np.float32)  # (J, M, t)
+    sources[rows] = part.sources
+    masks[rows] = part.masks
+    return part._replace(sources=sources, masks=masks, found=tuple(found))
 
 
 def _fade_in(before: np.ndarray, segment: np.ndarray, overlap: int) -> np.ndarray:

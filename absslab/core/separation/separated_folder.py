@@ -2,18 +2,19 @@
 
 ::
 
-    S/<stem of the file>/speech.wav …   a source per class, at the input's rate, channels and length
+    S/<stem of the file>/speech.wav …   a source per class, or per class that was found, with the
+                                        input's rate, channels and length
                          residual.wav   the input minus the sum of all sources
                          remix.wav      the sum of some classes, or of all with gains
                          events.tsv     filename onset offset event_label
 
-Axes: K classes, C channels, N samples, T frames.
+Axes: J classes that are written, C channels, N samples, n of a part.
 """
 
 import errno
 import os
 import shutil
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,11 @@ from absslab.core.data.strong_labels import write_events
 from absslab.core.data.true_sources import check_channel
 from absslab.core.separation.detection import ActivityCurves, DetectionConfig, find_events
 from absslab.core.separation.segmentation import Segment
-from absslab.core.separation.separator import Separator
-from absslab.core.separation.settings import check_gains, gains_that_keep, mix_sources
+from absslab.core.separation.separator import AUTO, SOURCES, Separator
+from absslab.core.separation.settings import RESIDUAL, check_gains, gains_that_keep, mix_sources
+
+_REMIX = "remix"
+_SILENT_BLOCK = 1 << 20  # samples
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,13 @@ class SeparatedFolderConfig(Config):
         "JSON file with settings of the masks and gains, as panels and dashboards save it; "
         "flags take precedence over it",
         metavar="FILE",
+    )
+    sources: str = option(
+        AUTO,
+        "of which classes sources are written; found: of those whose probability is above "
+        "tag_threshold somewhere in the recording, the others stay in residual.wav; all: of all; "
+        "auto: all of up to 50 classes, of more those found",
+        choices=SOURCES,
     )
     device: str = option(
         "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
@@ -309,45 +320,42 @@ def separate_file(
     _check_replaceable(folder, path)
     # a sum of channels may exceed full scale
     subtype = "FLOAT" if channels else sound_files.derived_subtype(info.subtype)
-    subtypes = dict.fromkeys([*separator.classes, "residual"], subtype)
+    known = [*separator.classes, RESIDUAL] if separator.has_all_sources else [RESIDUAL]
+    subtypes = dict.fromkeys(known, subtype)
     if remix_gains:
-        subtypes["remix"] = "FLOAT" if gains else subtype
+        subtypes[_REMIX] = "FLOAT" if gains else subtype
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(folder.parent, below=False)
     _check_space(folder.parent, info, subtypes.values())
     unfinished = temporary_sibling(folder)
-    writers: list[sound_files.WavWriter] = []
+    n_channels = 1 if channels else info.n_channels
+    files = _SynchronousFiles(
+        lambda name: sound_files.WavWriter.open(
+            unfinished / f"{file_stem(name)}.wav",
+            info.sampling_rate,
+            n_channels,
+            info.n_samples,
+            subtypes.get(name, subtype),
+        ),
+        n_channels,
+    )
     chosen = separator.model.event_thresholds
     curves = ActivityCurves(separator.hop, detection, chosen)
     try:
-        for name, kind in subtypes.items():
-            writers.append(
-                sound_files.WavWriter.open(
-                    unfinished / f"{file_stem(name)}.wav",
-                    info.sampling_rate,
-                    1 if channels else info.n_channels,
-                    info.n_samples,
-                    kind,
-                )
-            )
-        done = 0
         blocks = sound_files.read_blocks(path)
         if channels:
             blocks = (block[list(channels)].sum(0, keepdims=True) for block in blocks)
         for part in separator.stream(blocks, info.sampling_rate, info.n_samples):
-            outputs = _round_outputs(part, subtype)
+            found = [separator.classes[k] for k in part.found]
+            sources, residual = _round_outputs(part, subtype)
+            outputs = {**dict(zip(found, sources, strict=True)), RESIDUAL: residual}
             if remix_gains:
-                *sources, residual = outputs
-                outputs.append(
-                    mix_sources(np.stack(sources), residual, separator.classes, remix_gains)
-                )
-            for writer, samples in zip(writers, outputs, strict=True):
-                writer.write(samples)
-            curves.add(part.masks, part.power, part.probabilities)
-            done += part.mixture.shape[1]
-            yield Progress(done, info.n_samples)
-        for writer in writers:
-            writer.close()
+                known_gains = {name: gain for name, gain in remix_gains.items() if name in outputs}
+                outputs[_REMIX] = mix_sources(sources, residual, found, known_gains)
+            files.write(outputs)
+            curves.add(part.masks, part.power, part.probabilities, part.found)
+            yield Progress(files.n_written, info.n_samples)
+        files.close()
         events = find_events(
             curves.gated(),
             separator.hop,
@@ -360,9 +368,52 @@ def separate_file(
         write_events(unfinished / "events.tsv", rows)
         replace_folder(folder, unfinished)
     finally:
-        for writer in writers:
-            writer.discard()
+        files.discard()
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+class _SynchronousFiles:
+    """Sound files of one length that are written block by block, some not from the beginning.
+
+    Args:
+        open_file: begins the file of a name.
+        n_channels: of each file.
+    """
+
+    def __init__(self, open_file: Callable[[str], sound_files.WavWriter], n_channels: int):
+        self.n_written = 0  # samples of each file
+        self._open = open_file
+        self._n_channels = n_channels
+        self._writers: dict[str, sound_files.WavWriter] = {}
+
+    def write(self, blocks: Mapping[str, np.ndarray]) -> None:
+        """Append blocks (C, n), and silence to the files without one; a new one begins silent."""
+        (n_samples,) = {block.shape[1] for block in blocks.values()}
+        for name in blocks:
+            if name not in self._writers:
+                self._writers[name] = self._open(name)
+                self._write_silence(self._writers[name], self.n_written)
+        for name, writer in self._writers.items():
+            if name in blocks:
+                writer.write(blocks[name])
+            else:
+                self._write_silence(writer, n_samples)
+        self.n_written += n_samples
+
+    def close(self) -> None:
+        """Finish all files."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def discard(self) -> None:
+        """Remove incomplete files; do nothing after `close`."""
+        for writer in self._writers.values():
+            writer.discard()
+
+    def _write_silence(self, writer: sound_files.WavWriter, n_samples: int) -> None:
+        for start in range(0, n_samples, _SILENT_BLOCK):
+            n = min(_SILENT_BLOCK, n_samples - start)
+            writer.write(np.zeros((self._n_channels, n), np.float32))
 
 
 def _check_replaceable(folder: Path, path: Path) -> None:
@@ -389,22 +440,24 @@ def _check_replaceable(folder: Path, path: Path) -> None:
         )
 
 
-def _round_outputs(part: Segment, subtype: str) -> list[np.ndarray]:
-    """Round sources and residual (C, n) of a part, so that their sum is exact on disk as well.
+def _round_outputs(part: Segment, subtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Round sources (J, C, n) and residual (C, n), so that their sum is exact on disk as well.
 
     The residual of a loud recording may exceed full scale. The excess is then added to the source
     whose sample is largest with the opposite sign; this only makes that sample smaller.
     """
-    sources = np.stack([sound_files.quantise(source, subtype) for source in part.sources])
-    residual = part.mixture - sources.sum(0)  # (K, C, n) → (C, n)
-    if subtype != "FLOAT":
+    sources = part.sources.copy()  # (J, C, n)
+    for source in sources:
+        source[:] = sound_files.quantise(source, subtype)
+    residual = part.mixture - sources.sum(0)  # (C, n)
+    if subtype != "FLOAT" and len(sources):
         excess = residual - sound_files.quantise(residual, subtype)  # (C, n)
         if excess.any():
             furthest = np.argmin(sources * np.sign(excess), axis=0)[None]  # (1, C, n)
-            is_furthest = furthest == np.arange(len(sources))[:, None, None]  # (K, C, n)
+            is_furthest = furthest == np.arange(len(sources))[:, None, None]  # (J, C, n)
             sources = np.where(is_furthest, sources + excess, sources)
             residual = residual - excess
-    return [*sources, residual]
+    return sources, residual
 
 
 def _check_space(folder: Path, info: sound_files.AudioInfo, subtypes: Iterable[str]) -> None:

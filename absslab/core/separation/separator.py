@@ -1,6 +1,6 @@
 """Separate any recording with a trained model, by applying masks to its spectrum.
 
-Axes: K classes, C channels, F STFT bins, M bands, T frames, N samples.
+Axes: K classes, J of them that are found, C channels, F STFT bins, M bands, T frames, N samples.
 Σ sources + residual = input.
 
 The path of a recording: it is split into overlapping segments (segmentation); for each of them the
@@ -25,6 +25,7 @@ from absslab.core.common.rich_result import RichResult
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.separation_model import SeparationModel
+from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.log_synthesis import (
     LogSynthesis,
     build_log_synthesis,
@@ -40,17 +41,23 @@ from absslab.core.separation.segmentation import (
 )
 from absslab.core.separation.synthesis import MaskSynthesis, build_mask_synthesis
 
+ALL_SOURCES = "all"
+FOUND_SOURCES = "found"
+AUTO = "auto"
+SOURCES = (AUTO, ALL_SOURCES, FOUND_SOURCES)
+_MANY_CLASSES = 50  # of more, auto synthesises those that were found
+
 
 @dataclass(frozen=True, eq=False)  # arrays can't be compared to a single truth value
 class Separation(RichResult):
     """A recording and its separated sources; a notebook displays it as a player."""
 
-    sources: np.ndarray  # (K, C, N) or (K, N), as the input
+    sources: np.ndarray  # (J, C, N) or (J, N), as the input
     residual: np.ndarray  # (C, N) or (N,): the input minus all sources
-    probabilities: np.ndarray  # (K,): the highest over the recording
-    masks: np.ndarray  # (K, M, T) of the model's frames, as they were applied
+    probabilities: np.ndarray  # (J,): the highest over the recording
+    masks: np.ndarray  # (J, M, T) of the model's frames, as they were applied
     power: np.ndarray  # (M, T) of the mixture
-    classes: tuple[str, ...]  # K names
+    classes: tuple[str, ...]  # J names: all classes of the model, or those that were found
     sampling_rate: int  # of sources and residual, Hz
     features: FeatureConfig  # of the masks' bands and frames
 
@@ -59,14 +66,14 @@ class Separation(RichResult):
         cls, segment: Segment, waveform: np.ndarray, sampling_rate: int, model: SeparationModel
     ) -> Self:
         """Make a separation of a segment that covers a whole waveform (N,) or (C, N)."""
-        sources = segment.sources.reshape(len(segment.sources), *waveform.shape)  # (K, …)
+        sources = segment.sources.reshape(len(segment.sources), *waveform.shape)  # (J, …)
         return cls(
             sources=sources,
             residual=waveform - sources.sum(0),
-            probabilities=segment.probabilities,
+            probabilities=segment.probabilities[list(segment.found)],
             masks=segment.masks,
             power=segment.power,
-            classes=tuple(model.classes),
+            classes=tuple(model.classes[k] for k in segment.found),
             sampling_rate=sampling_rate,
             features=model.front_end.config,
         )
@@ -87,6 +94,10 @@ class Separator:
     Args:
         model: a trained model; it is not changed.
         config: changes to its masks.
+        sources: of which classes sources are synthesised: "all", those "found", or "auto": all of
+            up to 50 classes, of more those found. The sound of the others stays in the residual.
+        found_threshold: a class is found in a segment, of 20 s or less, if it is present there with
+            a probability above this.
 
     Examples:
         >>> separator = Separator.from_checkpoint(model)
@@ -96,22 +107,36 @@ class Separator:
 
     model: SeparationModel
     config: SeparationConfig = SeparationConfig()
+    sources: str = AUTO
+    found_threshold: float = DetectionConfig().tag_threshold
 
     @classmethod
     def from_checkpoint(
-        cls, path: str, device: str | torch.device = "cpu", config: SeparationConfig | None = None
+        cls,
+        path: str,
+        device: str | torch.device = "cpu",
+        config: SeparationConfig | None = None,
+        sources: str = AUTO,
     ) -> Self:
         """Load the model of a checkpoint.
 
         Raises:
             InputError: the checkpoint can't be used.
         """
-        return cls(load_checkpoint(path, device).model, config or SeparationConfig())
+        model = load_checkpoint(path, device).model
+        return cls(model, config or SeparationConfig(), sources)
 
     @property
     def classes(self) -> list[str]:
-        """Names of the sources, in their order."""
+        """Names of the classes, in their order."""
         return list(self.model.classes)
+
+    @property
+    def has_all_sources(self) -> bool:
+        """Whether sources of all classes are synthesised, and not of those found alone."""
+        if self.sources == AUTO:
+            return len(self.model.classes) <= _MANY_CLASSES
+        return self.sources == ALL_SOURCES
 
     @property
     def hop(self) -> float:
@@ -132,7 +157,7 @@ class Separator:
             sampling_rate: Hz.
 
         Shape:
-            sources (K, …) and residual as the input.
+            sources (J, …) and residual as the input.
 
         Raises:
             InputError: the waveform has another shape, no samples, NaN or far too large ones, the
@@ -161,20 +186,21 @@ class Separator:
             sampling_rate: Hz.
             n_samples: length of the recording.
             with_sources: synthesise the sources; without them it is faster, and the parts
-                have 0 sources.
+                have 0 sources, and the masks of all classes.
             tags: (K,) presence of the classes, if it is known better than from the model.
-            tagged: indices of the J classes whose sources are synthesised a second time, with
-                masks that are refined with `tags`; these come after the K sources.
+            tagged: indices of classes whose sources are synthesised a second time, with masks that
+                are refined with `tags`; these come after the others, which are all K then.
 
         Yields:
-            consecutive parts that cover the recording; sources are (K + J, C, n).
+            consecutive parts that cover the recording; sources are (J, C, n), then those of the
+            tagged.
         """
         source_blocks = iter(blocks)
         first = next(source_blocks)  # (C, n)
         segmentation = choose_segmentation(
             sampling_rate=sampling_rate,
             n_channels=len(first),
-            n_classes=len(self.classes),
+            n_classes=self.n_sources_at_once,
             hop=self.hop,
         )
         linear = build_mask_synthesis(self.model.front_end.config, sampling_rate, self.device)
@@ -182,21 +208,52 @@ class Separator:
 
         def separate_segment(mixture: np.ndarray) -> Segment:
             predicted = self.predict(self.to_model_rate(mixture, sampling_rate))
-            masks = self.postprocess(predicted)
             if not with_sources:
-                return make_segment(mixture, masks, np.empty((0, *mixture.shape), np.float32))
+                masks = self.postprocess(predicted)
+                nothing = np.empty((0, *mixture.shape), np.float32)
+                return make_segment(mixture, masks, nothing, range(len(masks.masks)))
             spectrum = linear.spectrum(mixture)
-            sources = synthesis.sources(spectrum, masks.masks, mixture.shape[1])  # (K, C, n)
-            if tagged:
-                refined = self.postprocess(predicted, tags).masks[list(tagged)]  # (J, M, T)
-                refined_sources = synthesis.sources(
-                    spectrum, refined, mixture.shape[1]
-                )  # (J, C, n)
-                sources = np.concatenate([sources, refined_sources])  # (K + J, C, n)
-            return make_segment(mixture, masks, sources)
+            segment = self.synthesise(mixture, spectrum, predicted, synthesis)
+            if not tagged:
+                return segment
+            refined = self.postprocess(predicted, tags, found=tagged)
+            refined_sources = synthesis.sources(spectrum, refined.masks, mixture.shape[1])
+            sources = np.concatenate([segment.sources, refined_sources])
+            return segment._replace(sources=sources)
 
         mixtures = split_into_segments(chain([first], source_blocks), n_samples, segmentation)
         yield from crossfade_segments(map(separate_segment, mixtures), n_samples, segmentation)
+
+    def synthesise(
+        self,
+        mixture: np.ndarray,
+        spectrum: Tensor,
+        predicted: Masks,
+        synthesis: MaskSynthesis | LogSynthesis,
+    ) -> Segment:
+        """Synthesise the sources of a segment whose masks are predicted.
+
+        Args:
+            mixture: the segment (C, n).
+            spectrum: of the segment, complex (C, F, T).
+            predicted: the result of `predict`.
+            synthesis: the result of `choose_synthesis`.
+        """
+        found = self.find_classes(predicted.probabilities)
+        masks = self.postprocess(predicted, found=None if self.has_all_sources else found)
+        sources = synthesis.sources(spectrum, masks.masks, mixture.shape[1])  # (J, C, n)
+        return make_segment(mixture, masks, sources, found)
+
+    def find_classes(self, probabilities: Tensor) -> list[int]:
+        """Return the classes whose sources are synthesised, by their probabilities (K,)."""
+        if self.has_all_sources:
+            return list(range(len(probabilities)))
+        return (probabilities > self.found_threshold).nonzero()[:, 0].tolist()
+
+    @property
+    def n_sources_at_once(self) -> int:
+        """About how many sources a segment has, for the choice of its length."""
+        return len(self.classes) if self.has_all_sources else min(len(self.classes), _MANY_CLASSES)
 
     def check_method(self) -> None:
         """Check that the model can separate as the config says, before any work.
@@ -248,12 +305,18 @@ class Separator:
         )
 
     @torch.no_grad()
-    def postprocess(self, predicted: Masks, tags: np.ndarray | None = None) -> Masks:
+    def postprocess(
+        self,
+        predicted: Masks,
+        tags: np.ndarray | None = None,
+        found: Sequence[int] | None = None,
+    ) -> Masks:
         """Refine and shape predicted masks according to the config.
 
         Args:
             predicted: the result of `predict`.
             tags: (K,) presence of the classes, if it is known better than from the model.
+            found: the classes whose masks are returned; None: all.
         """
         return postprocess(
             predicted,
@@ -261,17 +324,28 @@ class Separator:
             competing=self.model.competing,
             hop=self.hop,
             tags=None if tags is None else torch.from_numpy(tags).to(self.device),
+            found=found,
         )
 
 
-def make_segment(mixture: np.ndarray, masks: Masks, sources: np.ndarray) -> Segment:
-    """Make a segment of NumPy arrays: mixture (C, n), applied masks, and sources (K, C, n)."""
+def make_segment(
+    mixture: np.ndarray, masks: Masks, sources: np.ndarray, found: Iterable[int]
+) -> Segment:
+    """Make a segment of NumPy arrays.
+
+    Args:
+        mixture: (C, n).
+        masks: those that were applied.
+        sources: (J, C, n).
+        found: the classes (J,) that sources and masks are of.
+    """
     return Segment(
         mixture,
         sources,
         masks.masks.cpu().numpy(),
         masks.power.cpu().numpy(),
         masks.probabilities.cpu().numpy(),
+        tuple(found),
     )
 
 

@@ -179,7 +179,7 @@ class LiveSeparation:
     ) -> LiveResult:
         """Separate the excerpt with these settings, and detect its events."""
         separation = self._resynthesis.separate(config)
-        classes = self.separator.classes
+        classes = list(separation.classes)
         hop = self.separator.hop
         chosen = self.separator.model.event_thresholds
         activity = frame_activity(
@@ -201,6 +201,8 @@ class LiveSeparation:
         )
         scores = {}
         for name, reference in self._audible_references.items():
+            if name not in classes:  # it was not found
+                continue
             source = separation.sources[classes.index(name)]  # (C, N)
             score = float(si_sdr(reference, source).mean())
             scores[name] = (score, score - self._mixture_scores[name])

@@ -179,8 +179,8 @@ def test_true_tags_refine_the_masks_as_if_the_model_had_given_them(checkpoint, o
     plain = Separator.from_checkpoint(str(checkpoint))
 
     class SeparatorWithTags(Separator):
-        def postprocess(self, predicted, _=None):
-            return super().postprocess(predicted, tags)
+        def postprocess(self, predicted, _=None, found=None):
+            return super().postprocess(predicted, tags, found)
 
     assert plain.model.competing
     separator_with_tags = SeparatorWithTags(plain.model)

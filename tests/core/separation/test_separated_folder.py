@@ -102,7 +102,9 @@ def test_a_recording_at_full_scale_is_the_sum_of_its_files_too(
     def stream(self, blocks, rate, n_samples):
         mixture = np.concatenate(list(blocks), 1)
         sources = np.stack([gain * mixture for gain in gains])
-        yield Segment(mixture, sources, np.zeros((4, 8, 16)), np.zeros((8, 16)), np.zeros(4))
+        yield Segment(
+            mixture, sources, np.zeros((4, 8, 16)), np.zeros((8, 16)), np.zeros(4), range(4)
+        )
 
     monkeypatch.setattr(Separator, "stream", stream)
     list(separate_file(separator, tmp_path / "loud.wav", tmp_path / "out"))

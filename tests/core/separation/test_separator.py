@@ -57,7 +57,7 @@ def test_channels_are_separated_with_the_same_masks(separator, short_mixture):
 
 def test_where_masks_are_1_the_source_is_the_input(separator, short_mixture):
     class AllSpeech(Separator):
-        def postprocess(self, predicted, tags=None):
+        def postprocess(self, predicted, tags=None, found=None):
             masks = torch.zeros_like(predicted.masks).index_fill_(0, torch.tensor(3), 1.0)
             return predicted._replace(masks=masks)
 
@@ -94,7 +94,7 @@ def test_a_long_recording_is_separated_as_if_it_were_one_piece(
 class Fixed(Separator):
     """Masks that depend only on the frame: the louder half of its bands is speech."""
 
-    def postprocess(self, predicted, tags=None):
+    def postprocess(self, predicted, tags=None, found=None):
         power = predicted.power  # (M, T)
         masks = torch.zeros(4, *power.shape)
         masks[3] = (power > power.median(0).values).float()
