@@ -17,6 +17,12 @@ def _make_independent(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _make_competing(logits: Tensor) -> tuple[Tensor, Tensor]:
+    if not logits.requires_grad:
+        # one tensor of this size less, which counts where there are hundreds of classes
+        masks = logits.movedim(1, -1).softmax(-1)  # (B, M, T, K′)
+        smallest = torch.finfo(masks.dtype).tiny
+        log_rest = masks[..., -1].clamp_min(smallest).log()  # (B, M, T)
+        return masks[..., :-1].movedim(-1, 1), log_rest
     # the gradient of two slices would be two tensors of this size, added up
     log_masks, log_rest = logits.log_softmax(1).split([logits.shape[1] - 1, 1], 1)
     return log_masks.exp(), log_rest[:, 0]  # (B, K, M, T), (B, M, T)

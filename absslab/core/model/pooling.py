@@ -134,7 +134,7 @@ class LinearSoftmax(nn.Module):
 
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
-        weighted = _sum(masks.square(), n_frames)  # (B, K)
+        weighted = _sum_of_squares(masks, n_frames)  # (B, K)
         total = _sum(masks, n_frames) + self.pseudocount + 1e-8  # (B, K)
         return weighted / total
 
@@ -180,6 +180,12 @@ def _sum(values: Tensor, n_frames: Tensor | None) -> Tensor:
     if n_frames is not None:
         values = values * real_frames(values, n_frames)
     return values.sum((2, 3))  # (B, K)
+
+
+def _sum_of_squares(values: Tensor, n_frames: Tensor | None) -> Tensor:
+    if n_frames is not None:
+        values = values * real_frames(values, n_frames)
+    return torch.linalg.vector_norm(values, dim=(2, 3)).square()  # (B, K)
 
 
 def _n_bins(masks: Tensor, n_frames: Tensor | None) -> Tensor | int:

@@ -221,8 +221,11 @@ class SeparationModel(nn.Module):
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
             logits, presence = self.mask_net(features)  # (B, K or K + 1, M′, T″), (B, K, T′)
-        # a softmax over channels that lie next to each other in memory is ten times slower
-        logits = logits.float().contiguous()
+        logits = logits.float()
+        if logits.requires_grad:
+            # the gradient of a softmax over channels that lie next to each other in memory is
+            # ten times slower
+            logits = logits.contiguous()
         masks, log_background = MASK_KINDS[self.masks].activate(logits)
         counts = _scale_counts(seen.counts, masks.shape[-1], seen.n_frames)
         of_masks = self.pooling(masks, counts)  # (B, K)
