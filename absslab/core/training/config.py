@@ -1,17 +1,14 @@
 """The settings of a training."""
 
 from dataclasses import dataclass
-from typing import Any
-
-import torch
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.devices import PRECISIONS
 from absslab.core.metrics.tagging import AVERAGES, METRICS
 from absslab.core.training.losses import TAG_LOSSES
+from absslab.core.training.optimizers import OPTIMIZERS
 from absslab.core.training.schedules import SCHEDULER_UNITS, SCHEDULES
 
-OPTIMIZERS: dict[str, Any] = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
 SUPERVISIONS = ("weak", "events", "sources")
 LOSS = "loss"  # as a metric: the validation loss
 

@@ -27,11 +27,12 @@ from absslab.core.training.batch_gradient import (
     BatchPart,
     build_batch_gradient,
 )
-from absslab.core.training.config import OPTIMIZERS, TrainingConfig
+from absslab.core.training.config import TrainingConfig
 from absslab.core.training.events import EpochResult, StepDone
 from absslab.core.training.feature_store import FeatureBatch, FeatureStore
 from absslab.core.training.losses import ShareTargets
 from absslab.core.training.objective import Objective
+from absslab.core.training.optimizers import OPTIMIZERS
 from absslab.core.training.schedules import Schedule, build_schedule
 from absslab.core.training.steady_classes import find_steady_classes
 from absslab.core.training.validation import ValidationScores, choose_metric, validate
