@@ -146,6 +146,22 @@ def loudest(page: Any, seconds: float = 2.5, player: int = 0) -> dict[str, float
     return most
 
 
+def wait_for_sound(page: Any, track: str = "", *, above: float = 0.0) -> None:
+    """Wait until a track is heard.
+
+    Args:
+        page: where a player plays.
+        track: name of the track; by default any.
+        above: level that its sound exceeds.
+    """
+
+    def is_heard() -> bool:
+        tracks = probe(page)["tracks"]
+        return any(each["rms"] > above and track in ("", each["name"]) for each in tracks)
+
+    until(page, is_heard, what=f"{track or 'a track'} is heard")
+
+
 def play(page: Any, player: int = 0) -> None:
     """Play the tracks of a player in a loop."""
     page.locator(".absslab-player").nth(player).locator(".track").first.wait_for(timeout=LOADED)

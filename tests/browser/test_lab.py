@@ -79,6 +79,7 @@ def test_widgets_answer_and_last_as_long_as_their_kernel(open_notebook):
     assert notebook.execute("label.value") == "'0'"
 
 
+@pytest.mark.listens
 def test_a_click_makes_sound_that_can_be_measured(open_notebook, page):
     notebook = open_notebook(SOUND)
     notebook.run_all()

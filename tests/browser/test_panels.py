@@ -36,6 +36,7 @@ def loudest(notebook, page, names, seconds=2.5):
     return most
 
 
+@pytest.mark.listens
 def test_masks_are_changed_while_it_plays(open_notebook, page, checkpoint, mixtures, screenshots):
     run = checkpoint.with_suffix("")
     mixture = mixtures / "test" / "000000.wav"

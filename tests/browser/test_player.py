@@ -98,6 +98,7 @@ def player(open_notebook, page) -> PlayerInPage:
     return PlayerInPage(page, notebook)
 
 
+@pytest.mark.listens
 def test_it_plays_switches_solos_mutes_loops_and_brushes(player, page, screenshots):
     player.press("l")  # the whole sound in a loop
     page.click(".absslab-player .play")
@@ -172,6 +173,7 @@ def test_clicking_in_the_picture_and_keys_move_the_position(player, page):
     assert player.probe()["position"] == 0
 
 
+@pytest.mark.listens
 def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(player, page):
     page.get_by_label("What is heard").select_option(label="all but knock")
     page.get_by_label("Gain of phone in dB").evaluate(
@@ -196,6 +198,7 @@ def test_the_mix_is_what_numpy_makes_of_it_sample_by_sample(player, page):
     )  # half a step of 16 bits in the two sounds that were sent, and their gains
 
 
+@pytest.mark.listens
 def test_new_sound_takes_over_while_it_plays(player, page):
     page.click(".absslab-player .play")
     player.press("2")
@@ -238,6 +241,7 @@ def test_names_are_text_and_nothing_of_the_sound_is_saved_in_the_notebook(open_n
     assert notebook.save() < 200_000
 
 
+@pytest.mark.listens
 def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(
     open_notebook, page, lab
 ):
@@ -264,6 +268,7 @@ def test_a_long_file_plays_from_anywhere_while_only_parts_of_it_are_in_the_page(
         assert state()["out"] * math.sqrt(2) == pytest.approx(0.02 * (minute + 1), rel=0.05)
 
 
+@pytest.mark.listens
 def test_after_a_click_on_a_button_space_plays_and_the_notebook_can_be_saved(player, page):
     page.locator(".absslab-player .name", has_text="knock").click()
     page.keyboard.press(" ")
