@@ -31,6 +31,20 @@ def tone(hertz, level):
     return (level * np.sin(2 * np.pi * hertz * np.arange(4 * RATE) / RATE)).astype(np.float32)
 
 
+COUNT_DRAWINGS = """async () => {
+    const { prototype } = CanvasRenderingContext2D;
+    const { clearRect } = prototype;
+    let count = 0;
+    prototype.clearRect = function (...box) {
+        count += 1;
+        return clearRect.apply(this, box);
+    };
+    for (let frame = 0; frame < 20; frame += 1) await new Promise(requestAnimationFrame);
+    prototype.clearRect = clearRect;
+    return count;
+}"""
+
+
 class PlayerInPage:
     """Reads and operates the player in the page."""
 
@@ -160,6 +174,16 @@ def test_it_plays_switches_solos_mutes_loops_and_brushes(player, page, screensho
     player.press(" ")
     assert player.wait(lambda state: not state["isPlaying"], "paused")
     player.wait_for_tracks()
+
+
+def test_a_page_draws_nothing_while_its_player_rests(player, page):
+    is_at_rest = lambda: page.evaluate(COUNT_DRAWINGS) == 0  # noqa: E731
+    player.notebook.until(is_at_rest, what="nothing is drawn")
+    player.press("l")
+    page.click(".absslab-player .play")
+    player.notebook.until(lambda: page.evaluate(COUNT_DRAWINGS) > 5, what="the play-head moves")
+    page.click(".absslab-player .play")
+    player.notebook.until(is_at_rest, what="nothing is drawn")
 
 
 def test_clicking_in_the_picture_and_keys_move_the_position(player, page):

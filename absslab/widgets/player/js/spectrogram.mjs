@@ -7,7 +7,7 @@ import { formatTime, heightOf, moveRange, zoomRange } from "./logic.mjs";
 import { element, fitCanvas } from "../../ui/js/page.mjs";
 import { Bitmaps, drawBitmap } from "./tiles.mjs";
 
-/** @import { Box, Point, TilePart, TimeRange } from "./types.d.ts" */
+/** @import { Box, Point, Region, TilePart, TimeRange } from "./types.d.ts" */
 
 const HEIGHT = 230; // CSS pixels
 const MARGIN = { left: 58, right: 8, top: 6, bottom: 22 };
@@ -23,6 +23,7 @@ export class Spectrogram {
   /** @type {Box | null} */
   #box = null;
   #colour = "";
+  #drawn = ""; // what the overlay shows
 
   /** @param {import("./player.mjs").Player} player */
   constructor(player) {
@@ -113,18 +114,24 @@ export class Spectrogram {
     }
   }
 
-  /** Draw what moves: the play-head, and the region that is dragged, brushed or looped. */
+  /** Draw what has moved: the play-head, or the region that is dragged, brushed or looped. */
   animate() {
     if (!this.#box) return;
     if (getComputedStyle(this.root).color !== this.#colour) this.draw(); // the theme has changed
     const box = this.#box;
     if (this.engine.isPlaying) this.follow();
-    const context = fitCanvas(this.overlay, this.overlay.clientWidth, HEIGHT);
+    const now = this.engine.position / this.rate;
+    const region = this.#region();
+    const width = this.overlay.clientWidth;
+    const moving = [now, region, box, width, devicePixelRatio, this.range, this.axis];
+    const drawn = JSON.stringify(moving);
+    if (drawn === this.#drawn) return; // a page that rests draws nothing
+    this.#drawn = drawn;
+    const context = fitCanvas(this.overlay, width, HEIGHT);
     context.beginPath();
     context.rect(box.x, box.y, box.width, box.height);
     context.clip();
-    this.#drawRegion(context, box);
-    const now = this.engine.position / this.rate;
+    if (region) this.#drawRegion(context, box, region);
     context.fillStyle = "white";
     context.fillRect(this.#toX(now, box) - 0.75, box.y, 1.5, box.height);
     this.overlay.setAttribute("aria-valuenow", now.toFixed(1));
@@ -132,11 +139,8 @@ export class Spectrogram {
     this.overlay.setAttribute("aria-valuetext", text);
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Box} box */
-  #drawRegion(context, box) {
-    const region = this.#region();
-    if (!region) return;
-    const { start, end, low = 0, high = this.highest } = region;
+  /** @param {CanvasRenderingContext2D} context @param {Box} box @param {Region} region */
+  #drawRegion(context, box, { start, end, low, high }) {
     const x = this.#toX(start, box);
     const y = this.#toY(high, box);
     const width = this.#toX(end, box) - x;
@@ -161,16 +165,17 @@ export class Spectrogram {
   /**
    * Return the region that is dragged, else the one that is brushed, else the one that is looped.
    *
-   * @returns {{start: number, end: number, low?: number, high?: number} | null}
+   * @returns {Region | null}
    */
   #region() {
+    const allFrequencies = { low: 0, high: this.highest };
     if (this.#drag?.isDrag) {
-      const { start, end, low, high } = this.#dragged(this.#drag);
-      return this.tool === "brush" ? { start, end, low, high } : { start, end };
+      const dragged = this.#dragged(this.#drag);
+      return this.tool === "brush" ? dragged : { ...dragged, ...allFrequencies };
     }
     if (this.player.region) return this.player.region;
     const { loop } = this.engine;
-    return loop && { start: loop[0] / this.rate, end: loop[1] / this.rate };
+    return loop && { start: loop[0] / this.rate, end: loop[1] / this.rate, ...allFrequencies };
   }
 
   /** @param {{from: Point, to: Point}} drag */

@@ -423,7 +423,8 @@ export class View {
     const { spectrogram, toolbar, list } = this.#content;
     spectrogram.animate();
     const now = this.engine.position / this.rate;
-    list.style.setProperty("--at", String(now / spectrogram.duration));
+    const at = String(now / spectrogram.duration);
+    if (list.style.getPropertyValue("--at") !== at) list.style.setProperty("--at", at);
     const text = `${formatTime(now)} / ${formatTime(spectrogram.duration)}`;
     if (toolbar.time.textContent !== text) toolbar.time.textContent = text;
   }

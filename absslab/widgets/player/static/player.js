@@ -1095,6 +1095,8 @@ var Spectrogram = class {
   /** @type {Box | null} */
   #box = null;
   #colour = "";
+  #drawn = "";
+  // what the overlay shows
   /** @param {import("./player.mjs").Player} player */
   constructor(player) {
     this.player = player;
@@ -1174,29 +1176,32 @@ var Spectrogram = class {
       this.player.want(track, what, "large", this.axis, ...this.range);
     }
   }
-  /** Draw what moves: the play-head, and the region that is dragged, brushed or looped. */
+  /** Draw what has moved: the play-head, or the region that is dragged, brushed or looped. */
   animate() {
     if (!this.#box) return;
     if (getComputedStyle(this.root).color !== this.#colour) this.draw();
     const box = this.#box;
     if (this.engine.isPlaying) this.follow();
-    const context = fitCanvas(this.overlay, this.overlay.clientWidth, HEIGHT);
+    const now = this.engine.position / this.rate;
+    const region = this.#region();
+    const width = this.overlay.clientWidth;
+    const moving = [now, region, box, width, devicePixelRatio, this.range, this.axis];
+    const drawn = JSON.stringify(moving);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    const context = fitCanvas(this.overlay, width, HEIGHT);
     context.beginPath();
     context.rect(box.x, box.y, box.width, box.height);
     context.clip();
-    this.#drawRegion(context, box);
-    const now = this.engine.position / this.rate;
+    if (region) this.#drawRegion(context, box, region);
     context.fillStyle = "white";
     context.fillRect(this.#toX(now, box) - 0.75, box.y, 1.5, box.height);
     this.overlay.setAttribute("aria-valuenow", now.toFixed(1));
     const text = `${formatTime(now)} of ${formatTime(this.duration)}`;
     this.overlay.setAttribute("aria-valuetext", text);
   }
-  /** @param {CanvasRenderingContext2D} context @param {Box} box */
-  #drawRegion(context, box) {
-    const region = this.#region();
-    if (!region) return;
-    const { start, end, low = 0, high = this.highest } = region;
+  /** @param {CanvasRenderingContext2D} context @param {Box} box @param {Region} region */
+  #drawRegion(context, box, { start, end, low, high }) {
     const x = this.#toX(start, box);
     const y = this.#toY(high, box);
     const width = this.#toX(end, box) - x;
@@ -1218,16 +1223,17 @@ var Spectrogram = class {
   /**
    * Return the region that is dragged, else the one that is brushed, else the one that is looped.
    *
-   * @returns {{start: number, end: number, low?: number, high?: number} | null}
+   * @returns {Region | null}
    */
   #region() {
+    const allFrequencies = { low: 0, high: this.highest };
     if (this.#drag?.isDrag) {
-      const { start, end, low, high } = this.#dragged(this.#drag);
-      return this.tool === "brush" ? { start, end, low, high } : { start, end };
+      const dragged = this.#dragged(this.#drag);
+      return this.tool === "brush" ? dragged : { ...dragged, ...allFrequencies };
     }
     if (this.player.region) return this.player.region;
     const { loop } = this.engine;
-    return loop && { start: loop[0] / this.rate, end: loop[1] / this.rate };
+    return loop && { start: loop[0] / this.rate, end: loop[1] / this.rate, ...allFrequencies };
   }
   /** @param {{from: Point, to: Point}} drag */
   #dragged({ from, to }) {
@@ -1739,7 +1745,8 @@ var View = class {
     const { spectrogram, toolbar, list } = this.#content;
     spectrogram.animate();
     const now = this.engine.position / this.rate;
-    list.style.setProperty("--at", String(now / spectrogram.duration));
+    const at = String(now / spectrogram.duration);
+    if (list.style.getPropertyValue("--at") !== at) list.style.setProperty("--at", at);
     const text = `${formatTime(now)} / ${formatTime(spectrogram.duration)}`;
     if (toolbar.time.textContent !== text) toolbar.time.textContent = text;
   }
