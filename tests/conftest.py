@@ -47,6 +47,12 @@ hypothesis.settings.register_profile("absslab", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("absslab")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 @pytest.fixture(autouse=True)
 def _no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Print no lines of progress, which appear only on slow machines."""

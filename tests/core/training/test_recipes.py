@@ -56,6 +56,7 @@ def scores_of(recipe, event_folder, tmp_path, **flags):
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("recordings", ["built-in", "real"])
 def test_the_recommended_recipe_tags_and_separates_after_a_short_training(recordings, tmp_path):
     if recordings == "real" and "ABSSLAB_EVENTS" not in os.environ:
