@@ -28,10 +28,11 @@ import psutil
 from tornado.httpclient import AsyncHTTPClient, HTTPError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
-from browser.dashboard import Dashboard
 from browser.proxy import running_proxy
-from browser.visitor import Visitor, connect, encode, fetch_page, make_header
+from dashboard_server import Dashboard
+from visitor import Visitor, connect, encode, fetch_page, make_header
 
 LONGEST_WAIT = 2.0  # s that an honest visitor may wait for an answer
 LARGEST_GROWTH = 50.0  # MB by which the server may grow

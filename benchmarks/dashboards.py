@@ -18,9 +18,11 @@ import psutil
 from absslab.core.training.run_directory import best_checkpoint_path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
-from browser.dashboard import LOADED, Dashboard
+from browser.dashboard import LOADED
 from browser.session import CHROMIUM, launch_browser
+from dashboard_server import Dashboard
 
 PAGES = {  # page → selector of the element that shows that the page is complete
     "listen": ".absslab-player .track",

@@ -14,10 +14,12 @@ from absslab.core.evaluation.score_files import read_scores
 from absslab.core.runs.run_scores import scores_path, typical_mixture
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
-from browser.dashboard import Dashboard, open_page
+from browser.dashboard import open_page
 from browser.notebook import Notebook
 from browser.session import CHROMIUM, browsing
+from dashboard_server import Dashboard
 
 PICTURES = Path(__file__).parent / "pictures"
 SHOW = """

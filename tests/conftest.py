@@ -12,6 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 import torch
+from dashboard_server import Dashboard
 
 from absslab.core.audio import sound_files
 from absslab.core.common.notices import collect_notices
@@ -204,6 +205,27 @@ def train_with_sources(small_model, tmp_path_factory) -> Callable[..., Path]:
 def background_checkpoint(background_mixtures, train_with_sources) -> Path:
     """A model of these classes, trained with their true sources."""
     return train_with_sources(data_folder=str(background_mixtures))
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory) -> Iterator[Callable[..., Dashboard]]:
+    """`serve("listen", "--run_directory", R)` starts a dashboard.
+
+    Tests that pass the same arguments share one, unless they ask for a fresh one.
+    """
+    running: dict[tuple[str, ...], Dashboard] = {}
+
+    def start(*arguments: object, fresh: bool = False) -> Dashboard:
+        key = tuple(map(str, arguments))
+        if fresh or key not in running:
+            dashboard = Dashboard(tmp_path_factory.mktemp("dashboard"), list(map(str, arguments)))
+            running[(*key, str(len(running))) if fresh else key] = dashboard
+            return dashboard
+        return running[key]
+
+    yield start
+    for dashboard in running.values():
+        dashboard.close()
 
 
 @pytest.fixture

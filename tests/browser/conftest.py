@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .dashboard import Dashboard
 from .lab import Lab
 from .session import CHROMIUM, LOOPBACK, launch_browser
 
@@ -142,28 +141,6 @@ def pytest_runtest_makereport(item, call):
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
-
-
-@pytest.fixture(scope="module")
-def serve(tmp_path_factory):
-    """`serve("listen", "--run_directory", R)` starts a dashboard.
-
-    Tests that pass the same arguments share one, unless they ask for a fresh one.
-    """
-    running: dict[tuple[str, ...], Dashboard] = {}
-
-    def start(*arguments, fresh=False):
-        arguments = tuple(map(str, arguments))
-        if fresh or arguments not in running:
-            dashboard = Dashboard(tmp_path_factory.mktemp("dashboard"), arguments)
-            key = (*arguments, str(len(running))) if fresh else arguments
-            running[key] = dashboard
-            return dashboard
-        return running[arguments]
-
-    yield start
-    for dashboard in running.values():
-        dashboard.close()
 
 
 @pytest.fixture

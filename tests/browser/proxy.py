@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .lab import free_port
+from isolated_servers import free_port
 
 _PIECE = 1 << 14  # bytes
 

@@ -41,11 +41,6 @@ from absslab.widgets.dashboards.visitors import (
 )
 
 
-@pytest.fixture
-def run(checkpoint):
-    return checkpoint.with_suffix("")
-
-
 def test_every_dashboard_is_a_notebook_of_one_cell_that_opens_its_page():
     for name in DASHBOARDS:
         notebook = json.loads((resource_folder("dashboards") / f"{name}.ipynb").read_text())

@@ -35,11 +35,6 @@ def _show_folders_again(monkeypatch):
 
 
 @pytest.fixture
-def run(checkpoint):
-    return checkpoint.with_suffix("")
-
-
-@pytest.fixture
 def other_run(other_checkpoint):
     return other_checkpoint.with_suffix("")
 

@@ -8,11 +8,7 @@ import numpy as np
 import psutil
 import pytest
 from tornado.httpclient import HTTPClientError
-
-from absslab.widgets.dashboards.http_server import HEADER_TIMEOUT
-from absslab.widgets.dashboards.settings import DashboardConfig
-
-from .visitor import (
+from visitor import (
     FetchedPage,
     Visitor,
     connect,
@@ -24,12 +20,15 @@ from .visitor import (
     run_visit,
 )
 
+from absslab.widgets.dashboards.http_server import HEADER_TIMEOUT
+from absslab.widgets.dashboards.settings import DashboardConfig
+
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def monitor(serve, checkpoint):
-    return serve("monitor", "--run_directory", checkpoint.with_suffix(""))
+def monitor(serve, run):
+    return serve("monitor", "--run_directory", run)
 
 
 def memory_of(dashboard):
@@ -256,9 +255,9 @@ def test_the_process_of_a_visitor_has_limits(monitor):
     run_visit(visit)
 
 
-def test_one_address_can_not_take_all_places(serve, checkpoint):
+def test_one_address_can_not_take_all_places(serve, run):
     dashboard = serve(
-        *("monitor", "--run_directory", checkpoint.with_suffix("")),
+        *("monitor", "--run_directory", run),
         *("--max_visitors", "2", "--trusted_proxy", "127.0.0.1"),
     )
     statuses = [
