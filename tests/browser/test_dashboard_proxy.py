@@ -55,7 +55,7 @@ def idle_page(browser, serve, checkpoint) -> Iterator[IdlePage]:
 
 
 def test_a_proxy_of_this_machine_may_replace_the_name(serve, page, run):
-    dashboard = serve("monitor", "--run_directory", run, "--token", "none", fresh=True)
+    dashboard = serve("monitor", "--run_directory", run, "--token", "none")
     with running_proxy(dashboard.port, keeps_host=False, delay=0.08) as proxy:
         page.goto(proxy.url, wait_until="commit")
         page.get_by_role("heading", name="Trainings", exact=True).wait_for(timeout=LOADED)
@@ -68,7 +68,7 @@ def test_a_proxy_of_this_machine_may_replace_the_name(serve, page, run):
 
 
 def test_a_page_that_can_not_reach_its_process_says_why(serve, page, watch, run):
-    dashboard = serve("monitor", "--run_directory", run, "--token", "none", fresh=True)
+    dashboard = serve("monitor", "--run_directory", run, "--token", "none")
     name = "sounds.test"
     with running_proxy(dashboard.port, keeps_host=False) as proxy:
         page.route(
@@ -220,7 +220,7 @@ def test_a_proxy_without_web_sockets_is_told_what_to_pass_on(serve, page, leave,
 
 
 def test_a_proxy_below_another_path_is_told_the_flag(serve, page, watch, run):
-    dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    dashboard = serve("monitor", "--run_directory", run)
     with running_proxy(dashboard.port, path="/listen") as proxy:
         page.route(lambda url: "/listen" not in url, lambda route: route.fulfill(status=404))
         page.goto(f"{proxy.url}listen/", wait_until="commit")
@@ -232,7 +232,7 @@ def test_a_proxy_below_another_path_is_told_the_flag(serve, page, watch, run):
 
 
 def test_a_proxy_that_cuts_silent_connections_lets_a_page_load(serve, page, leave, run):
-    dashboard = serve("monitor", "--run_directory", run, fresh=True)
+    dashboard = serve("monitor", "--run_directory", run)
     documents = []
     with running_proxy(dashboard.port, silence=5.0) as proxy:
         page.on(
