@@ -177,8 +177,7 @@ def test_a_page_that_does_not_arrive_whole_is_loaded_again(serve, page, leave, r
         page.goto(proxy.url, wait_until="commit")
         if n_requests == 1:  # of a page of which nothing arrives, the browser itself says so
             proxy.drop_connections()
-        # If no error tells it, the page finds out after 45 s without progress.
-        page.get_by_role("heading", name="Listen", exact=True).wait_for(timeout=2 * LOADED)
+        page.get_by_role("heading", name="Listen", exact=True).wait_for(timeout=LOADED)
         page.locator(".absslab-player .track").first.wait_for(timeout=LOADED)
         play(page)
         wait_for_sound(page)

@@ -60,7 +60,19 @@ class Tab {
 
   // The document ends before it is whole.
   async cut() {
-    this.#listeners.DOMContentLoaded();
+    await this.#tell("DOMContentLoaded");
+  }
+
+  async fail(error) {
+    await this.#tell("error", { error });
+  }
+
+  async reject(reason) {
+    await this.#tell("unhandledrejection", { reason });
+  }
+
+  async #tell(name, event) {
+    this.#listeners[name](event);
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -119,5 +131,22 @@ test("a page that can't tell the server of its process is loaded again", async (
     tab.load();
     await tab.cut();
     assert.equal(tab.nLoads, 3);
+  }
+});
+
+test("a page is loaded again when a script lacks one that was cut", async () => {
+  const missing = new ReferenceError("Cannot access 'f' before initialization");
+  for (const tell of ["fail", "reject"]) {
+    const tab = new Tab();
+    await tab[tell](missing);
+    assert.equal(tab.nLoads, 2);
+  }
+});
+
+test("a page is not loaded again because of any other error", async () => {
+  for (const tell of ["fail", "reject"]) {
+    const tab = new Tab();
+    await tab[tell](new TypeError("x is not a function"));
+    assert.equal(tab.nLoads, 1);
   }
 });

@@ -31,11 +31,18 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 // A script or a style did not arrive.
 addEventListener("error", (event) => {
-  if (event.target instanceof HTMLScriptElement || event.target instanceof HTMLLinkElement) loadAgain();
+  const isFile = event.target instanceof HTMLScriptElement || event.target instanceof HTMLLinkElement;
+  if (isFile || lacksScript(event.error)) loadAgain();
 }, true);
 addEventListener("unhandledrejection", (event) => {
-  if (/ChunkLoadError|dynamically imported/.test(String(event.reason))) loadAgain();
+  if (lacksScript(event.reason)) loadAgain();
 });
+
+// Scripts that need one which did not arrive whole may fail before that one does.
+function lacksScript(error) {
+  return /ChunkLoadError|dynamically imported|before initialization/.test(String(error));
+}
+
 const arrivalWatch = setInterval(() => {
   if (isReady) clearInterval(arrivalWatch);
   else if (Date.now() - lastProgress > (hasArrived ? NO_PROGRESS : NO_SIGN)) loadAgain();
