@@ -1,16 +1,19 @@
 """Files that appear complete or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import stat
 import tempfile
+import time
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +23,9 @@ from absslab.core.common.home import find_home, private_folder
 
 _MAX_NAME = 255  # bytes of a file's name, on nearly all disks
 _MAX_PATH = 4095  # bytes of a path
-_LONGEST_MARK = len("..4194304.part")  # bytes that the name of an unfinished file has more
+_LONGEST_MARK = len("..89abcdef-4194304.part")  # bytes that an unfinished file's name has more
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # in names, since machines may share a folder
+_ABANDONED = 24 * 3600.0  # s after which no other machine still writes to a file
 
 
 @contextmanager
@@ -78,11 +83,13 @@ def temporary_sibling(path: Path) -> Path:
         while len(os.fsencode(name + mark)) + _LONGEST_MARK > _MAX_NAME:
             name = name[:-1]
         name += mark
-    return path.with_name(f".{name}.{os.getpid()}.part")
+    return path.with_name(f".{name}.{_HOST}-{os.getpid()}.part")
 
 
 def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
     """Remove the incomplete files of processes that have ended.
+
+    Those of other machines are removed when nothing was written to them for a day.
 
     Args:
         folder: where to look.
@@ -90,8 +97,8 @@ def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
     """
     find = Path(folder).rglob if below else Path(folder).glob
     for path in list(find(".*.part")):
-        name = re.fullmatch(r"\..+\.(\d+)\.part", path.name)
-        if name is None or is_process_running(int(name[1])):
+        name = re.fullmatch(r"\..+\.(?:([0-9a-f]{8})-)?(\d+)\.part", path.name)
+        if name is None or _may_be_written(path, name[1] or _HOST, int(name[2])):
             continue
         if path.is_dir():
             shutil.rmtree(path)
@@ -99,20 +106,38 @@ def remove_unfinished(folder: str | Path, *, below: bool = True) -> None:
             path.unlink(missing_ok=True)
 
 
+def _may_be_written(path: Path, host: str, pid: int) -> bool:
+    """Tell whether the process that began an incomplete file may still write to it."""
+    if host == _HOST:
+        return is_process_running(pid)
+    try:
+        return time.time() - path.stat().st_mtime < _ABANDONED
+    except OSError:  # it has just become complete
+        return True
+
+
 def replace_folder(folder: Path, finished: Path) -> None:
     """Put a finished folder in the place of another, or where none is.
 
     The old one is moved away before it is removed file by file, so that a kill leaves no folder
-    that lacks some of its files. `remove_unfinished` removes what a kill leaves.
+    that lacks some of its files. `remove_unfinished` removes what a kill leaves. Another process
+    may do the same meanwhile: then the folder is that of one of them.
 
     Args:
         folder: is replaced.
         finished: a folder beside it, which gets its name.
     """
     old = temporary_sibling(folder.with_name(f"{folder.name}.old"))
-    if folder.exists():
-        folder.rename(old)
-    finished.rename(folder)
+    while True:
+        with suppress(FileNotFoundError):
+            folder.rename(old)
+        try:
+            finished.rename(folder)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
 
 
