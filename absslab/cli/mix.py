@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from absslab.cli.parser import Parser
+from absslab.core.common.cluster import ClusterConfig
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
@@ -37,10 +38,12 @@ def run(arguments: Sequence[str]) -> LeftOut:
     )
     add_flags(parser, MixtureFolderConfig)
     add_flags(parser, MixingConfig)
+    add_flags(parser, ClusterConfig)
     _add_shares(parser)
     given = _replace_shares(vars(parser.parse(list(_write_out(arguments)))))
     config = from_flags(MixtureFolderConfig, given)
-    steps = write_mixtures(config, from_flags(MixingConfig, given))
+    scheduler = from_flags(ClusterConfig, given).scheduler
+    steps = write_mixtures(config, from_flags(MixingConfig, given), scheduler=scheduler)
     written = run_with_progress(steps, "mixtures", "file")
     per_split = ", ".join(f"{n} {split}" for split, n in written.counts.items())
     print(f"{config.n_files} mixtures in {config.output_folder}: {per_split}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -326,6 +327,23 @@ def _without_added(value: Event | MixtureSpec) -> dict[str, Any]:
         if field.name not in _FIELDS_OF_0_1_0 and content[field.name] == field.default:
             del content[field.name]
     return content
+
+
+def with_absolute_paths(spec: MixtureSpec) -> MixtureSpec:
+    """Return a mixture of the same recordings, for processes that have another working folder."""
+
+    def change(events: Sequence[Event]) -> tuple[Event, ...]:
+        return tuple(
+            dataclasses.replace(event, recording=os.path.abspath(event.recording))
+            for event in events
+        )
+
+    return dataclasses.replace(
+        spec,
+        events=change(spec.events),
+        level_events=change(spec.level_events),
+        background=None if spec.background is None else os.path.abspath(spec.background),
+    )
 
 
 def leave_out_events(spec: MixtureSpec, indices: Sequence[int]) -> MixtureSpec:

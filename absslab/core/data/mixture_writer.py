@@ -1,5 +1,6 @@
 """Write a folder of mixtures with any number of processes; continue one that was interrupted."""
 
+import itertools
 import json
 import shutil
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from absslab.core.audio import sound_files
+from absslab.core.common.cluster import SharedFiles, check_scheduler, map_jobs
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.files import (
     check_output_folder,
@@ -23,7 +25,6 @@ from absslab.core.common.files import (
 )
 from absslab.core.common.left_out import FILE_NAME, LeftOut
 from absslab.core.common.notices import give_notice
-from absslab.core.common.parallel import map_in_processes
 from absslab.core.common.progress import Progress, Steps, name_stage
 from absslab.core.common.tables import original_path, write_table
 from absslab.core.data.changed_sounds import ChangedSounds, count_changes, silence_notice
@@ -33,6 +34,7 @@ from absslab.core.data.mixing import (
     MixtureSpec,
     check_memory,
     leave_out_events,
+    with_absolute_paths,
 )
 from absslab.core.data.mixture_folder import Manifest, MixedRecording, read_manifest
 from absslab.core.data.mixture_plan import (
@@ -67,7 +69,11 @@ class WrittenMixtures:
 
 
 def write_mixtures(
-    config: MixtureFolderConfig, mixing: MixingConfig, indexed: IndexedFolder | None = None
+    config: MixtureFolderConfig,
+    mixing: MixingConfig,
+    indexed: IndexedFolder | None = None,
+    *,
+    scheduler: str = "",
 ) -> Steps[WrittenMixtures]:
     """Write a folder of mixtures; mixtures that exist are kept.
 
@@ -79,6 +85,8 @@ def write_mixtures(
         config: folders, number of mixtures and seed.
         mixing: settings for drawing mixtures.
         indexed: the event folder, if it has already been indexed.
+        scheduler: address of a dask scheduler whose workers render the mixtures; empty: processes
+            of this machine do.
 
     Yields:
         how many recordings are read, how many checksums are computed, and then how many mixtures
@@ -89,7 +97,7 @@ def write_mixtures(
 
     Raises:
         InputError: there are no recordings, a class has too few, or the folder does not hold
-            mixtures or was made with other settings.
+            mixtures or was made with other settings; see also `map_on_cluster`.
         OSError: the folder can't be written, or the disk is full.
     """
     for name in ("event_folder", "output_folder"):
@@ -103,6 +111,7 @@ def write_mixtures(
         )
     _check_output_folder(output)
     check_memory(mixing)
+    check_scheduler(scheduler)
     if indexed is None:
         indexing = event_steps(config, collect_left_out(config))
         indexed = yield from name_stage(indexing, "reading recordings")
@@ -117,7 +126,9 @@ def write_mixtures(
     describing = _describe_plan(plan, left_out, changes)
     manifest = yield from name_stage(describing, "checksums of recordings")
     with _nothing_left(output):
-        written = yield from _write_planned(output, plan, specs, manifest, indexed, left_out)
+        written = yield from _write_planned(
+            output, plan, specs, manifest, indexed, left_out, scheduler
+        )
     plan.give_notice_of_empty_splits()
     changes.give_notices(output, plan)
     return written
@@ -130,6 +141,7 @@ def _write_planned(
     manifest: Manifest,
     indexed: IndexedFolder,
     left_out: LeftOut,
+    scheduler: str,
 ) -> Steps[WrittenMixtures]:
     """Write the manifest, the mixtures that do not exist yet, and the tables."""
     _write_or_compare_manifest(output, manifest)
@@ -140,15 +152,26 @@ def _write_planned(
             InputWarning(f"the mixtures of {{path}} lack {lost}: no file can be used", path=output)
         )
     remove_unfinished(output)
-    jobs = [(str(output / split), spec) for split in specs for spec in specs[split]]
-    missing = [
-        (folder, spec) for folder, spec in jobs if not (Path(folder) / spec.filename).exists()
-    ]
+    jobs = [(output / split, spec) for split in specs for spec in specs[split]]
+    missing = [(folder, spec) for folder, spec in jobs if not (folder / spec.filename).exists()]
     n_done = len(jobs) - len(missing)
     yield Progress(n_done, len(jobs))
     write_chunk = partial(_write_chunk, classes=plan.classes, sources=plan.config.sources)
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
-    for n_written in map_in_processes(write_chunk, chunks, plan.config.n_workers):
+    if scheduler:  # whose workers have other working folders
+        chunks = [
+            [(folder.absolute(), with_absolute_paths(spec)) for folder, spec in chunk]
+            for chunk in chunks
+        ]
+    recordings = itertools.chain(*plan.split.values(), *plan.backgrounds.values())
+    finished = map_jobs(
+        write_chunk,
+        chunks,
+        n_workers=plan.config.n_workers,
+        scheduler=scheduler,
+        shared=SharedFiles(output, [recording.path for recording in recordings]),
+    )
+    for n_written in finished:
         n_done += n_written
         yield Progress(n_done, len(jobs))
     silent: Counter[str] = Counter()  # events of each recording
@@ -307,10 +330,10 @@ def _write_or_compare_manifest(output: Path, manifest: Manifest) -> None:
             )
 
 
-def _write_chunk(chunk: list[tuple[str, MixtureSpec]], classes: list[str], sources: str) -> int:
+def _write_chunk(chunk: list[tuple[Path, MixtureSpec]], classes: list[str], sources: str) -> int:
     """Render and write some mixtures, and return their number."""
     for folder, spec in chunk:
-        _write_mixture(Path(folder), spec, classes, sources)
+        _write_mixture(folder, spec, classes, sources)
     return len(chunk)
 
 

@@ -1,0 +1,118 @@
+"""What workers of a cluster make has the bytes of what this machine makes."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from clusters import start_cluster
+
+from absslab.cli.main import main
+
+pytest.importorskip("distributed")
+MANUAL = Path(__file__).parents[2] / "docs/tasks/scale.md"
+FLAGS = ["--n_files", "90", "--length", "1", "--sampling_rate", "8000"]
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with start_cluster(tmp_path_factory.mktemp("cluster") / "two") as two:
+        yield two
+
+
+@pytest.fixture(scope="module")
+def whole(event_folder, tmp_path_factory):
+    """The mixtures as this machine makes them."""
+    folder = tmp_path_factory.mktemp("mixtures") / "whole"
+    flags = ["--event_folder", str(event_folder), "--output_folder", str(folder), *FLAGS]
+    assert main(["mix", *flags, "--n_workers", "1"]) == 0
+    return contents(folder)
+
+
+def mix(event_folder, folder, scheduler):
+    """Start `absslab mix` on a cluster, and wait for its first mixtures."""
+    flags = ["--event_folder", event_folder, "--output_folder", folder, "--scheduler", scheduler]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "absslab", "mix", *map(str, flags), *FLAGS],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    while process.poll() is None and not list(folder.glob("*/*.wav")):
+        time.sleep(0.01)
+    return process
+
+
+def test_a_cluster_makes_the_same_mixtures(event_folder, whole, cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "events").symlink_to(event_folder)  # workers have other working folders
+    flags = ["mix", "--event_folder", "events", "--output_folder", "set"]
+    assert main([*flags, *FLAGS, "--scheduler", cluster.address]) == 0
+    made = contents(tmp_path / "set")
+    assert set(made) == set(whole)
+    for name, content in made.items():
+        if name == "manifest.json" or name.endswith("mixtures.jsonl"):
+            for setting in (b'"event_folder": "', b'"recording": "'):
+                there = setting + str(event_folder).encode()
+                content = content.replace(setting + b"events", there)
+        assert content == whole[name], name
+
+
+def test_a_killed_worker_changes_no_mixture(event_folder, whole, tmp_path):
+    with start_cluster(tmp_path / "two") as two:
+        process = mix(event_folder, tmp_path / "set", two.address)
+        two.workers[0].kill()
+        assert process.wait(timeout=120) == 0
+    made = contents(tmp_path / "set")
+    assert {name: made[name] for name in made if ".part" not in name} == whole
+
+
+def test_when_the_scheduler_has_gone_the_same_command_goes_on(
+    event_folder, whole, cluster, tmp_path
+):
+    with start_cluster(tmp_path / "one", 1) as one:
+        process = mix(event_folder, tmp_path / "set", one.address)
+        one.scheduler.kill()
+        assert process.wait(timeout=120) == 1
+        *_, line = process.stderr.read().splitlines()
+        assert line.startswith(f"absslab mix: the scheduler {one.address} has gone: ")
+    process = mix(event_folder, tmp_path / "set", cluster.address)
+    assert process.wait(timeout=120) == 0
+    made = contents(tmp_path / "set")
+    assert {name: made[name] for name in made if ".part" not in name} == whole
+
+
+def test_bad_clusters_leave_nothing_behind(event_folder, tmp_path, capsys):
+    flags = ["--event_folder", str(event_folder), "--output_folder", str(tmp_path / "set")]
+    assert main(["mix", *flags, *FLAGS, "--scheduler", "here"]) == 2
+    expected = "absslab mix: scheduler is here: expected an address such as tcp://host:8786\n"
+    assert capsys.readouterr().err == expected
+    assert not (tmp_path / "set").exists()
+
+
+def test_the_script_of_the_manual_asks_slurm_for_workers(monkeypatch, capsys):
+    jobqueue = pytest.importorskip("dask_jobqueue")
+    asked = {}
+    monkeypatch.setattr(
+        jobqueue.SLURMCluster, "scale", lambda self, n=0, **flags: asked.update(flags)
+    )
+    (code,) = re.findall(r"```python\n(.*?)while True:.*?```", MANUAL.read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    with names["cluster"] as cluster:
+        address = cluster.scheduler_address
+        script = cluster.job_script()
+    assert asked == {"jobs": 8}
+    assert capsys.readouterr().out == f"{address}\n"
+    lines = script.splitlines()
+    for line in ("-p gpu", "-n 1", "--cpus-per-task=1", "--mem=15G", "-t 24:00:00", "--gres=gpu:1"):
+        assert f"#SBATCH {line}" in lines
+    assert lines[-2] == "source /shared/absslab/bin/activate"
+    assert re.match(rf"\S+ -m distributed.cli.dask_worker {address} .*--nthreads 1 ", lines[-1])
