@@ -1,20 +1,22 @@
 """absslab separate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from absslab.cli.parser import Parser
+from absslab.core.common.cluster import ClusterConfig, check_scheduler
 from absslab.core.common.config import add_flags, from_flags
 from absslab.core.common.devices import choose_device
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
-from absslab.core.common.progress import run_with_progress
+from absslab.core.common.progress import Progress, Steps, run_with_progress
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.model.checkpoint import load_checkpoint
 from absslab.core.separation.checkpoint_split import list_checkpoint_split
+from absslab.core.separation.cluster_separation import FileSeparation, separate_on_cluster
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separated_folder import (
@@ -37,7 +39,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
     if is_thesis_use(arguments) and not {"-h", "--help"} & set(arguments):
         arguments, notes = translate_separate_command(arguments)
     parser = Parser("absslab separate", description="Separate recordings into one file per class.")
-    for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig):
+    for config_class in (SeparatedFolderConfig, SeparationConfig, DetectionConfig, ClusterConfig):
         add_flags(parser, config_class)
     given = vars(parser.parse(arguments))
     config = from_flags(SeparatedFolderConfig, given)
@@ -49,6 +51,8 @@ def run(arguments: Sequence[str]) -> LeftOut:
             raise InputError(
                 f"--{name} is for the data of the model, --input for other sounds: pass one of them"
             )
+    scheduler = from_flags(ClusterConfig, given).scheduler
+    check_scheduler(scheduler)
     settings = read_settings(config.settings) if config.settings else SeparationSettings()
     gains = {**settings.gains, **parse_gains(config.gains)}
     device = choose_device(config.device)
@@ -78,6 +82,19 @@ def run(arguments: Sequence[str]) -> LeftOut:
     run_with_progress(checking_steps(files, left_out), "checking the files", "file")
     for note in notes:
         give_notice(InputWarning(escape_braces(note)))
+    if scheduler:
+        how = FileSeparation(
+            config.checkpoint_path,
+            config.output_folder,
+            separation,
+            config.device,
+            config.keep,
+            gains,
+            detection,
+        )
+        separated = separate_on_cluster(how, files, left_out, scheduler, channels=channels)
+        run_with_progress(_tell(separated, config.output_folder, len(files)), "separated", "file")
+        return left_out
     separations = separate_files(
         separator,
         files,
@@ -93,6 +110,17 @@ def run(arguments: Sequence[str]) -> LeftOut:
             if run_with_progress(steps, path.name, "sample"):
                 print(f"{path} → {config.output_folder}/{path.stem}/ (on {device})", flush=True)
     return left_out
+
+
+def _tell(
+    separated: Generator[tuple[Path, bool], None, None], output_folder: str, n_files: int
+) -> Steps[None]:
+    """Tell which folders a cluster has written, and yield how many files are done."""
+    with closing(separated):
+        for n_done, (path, is_written) in enumerate(separated, start=1):
+            if is_written:
+                print(f"{path} → {output_folder}/{path.stem}/", flush=True)
+            yield Progress(n_done, n_files)
 
 
 def _list_split(

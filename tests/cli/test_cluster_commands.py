@@ -116,3 +116,37 @@ def test_the_script_of_the_manual_asks_slurm_for_workers(monkeypatch, capsys):
         assert f"#SBATCH {line}" in lines
     assert lines[-2] == "source /shared/absslab/bin/activate"
     assert re.match(rf"\S+ -m distributed.cli.dask_worker {address} .*--nthreads 1 ", lines[-1])
+
+
+def separate(capsys, checkpoint, sounds, folder, *flags):
+    """Separate sounds into a folder; return exit status, what is written and what is said."""
+    output = ["--output_folder", str(folder), "--device", "cpu"]
+    given = ["--checkpoint_path", str(checkpoint), "--input", *map(str, sounds)]
+    status = main(["separate", *given, *output, *map(str, flags)])
+    lines = capsys.readouterr().err.replace(str(folder), "S").splitlines()
+    return status, contents(folder), [line for line in lines if "warning" not in line]
+
+
+def test_a_cluster_separates_into_the_same_bytes(
+    checkpoint, mixtures, cluster, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(mixtures)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    sounds = ["test", tmp_path / "broken.wav"]
+    here = separate(capsys, checkpoint, sounds, tmp_path / "here", "--keep", "speech")
+    flags = ["--keep", "speech", "--scheduler", cluster.address]
+    there = separate(capsys, checkpoint, sounds, tmp_path / "there", *flags)
+    assert here == there
+    assert here[0] == 3
+    assert len(here[1]) == 8 * 7 + 1  # four classes, residual, remix, events.tsv; left_out.csv
+
+
+def test_a_file_that_ends_a_separation_ends_it_on_a_cluster_too(
+    checkpoint, mixtures, cluster, tmp_path, capsys
+):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    sounds = [tmp_path / "broken.wav"]
+    here = separate(capsys, checkpoint, sounds, tmp_path / "here")
+    there = separate(capsys, checkpoint, sounds, tmp_path / "there", "--scheduler", cluster.address)
+    assert here == there
+    assert here[0] == 2
