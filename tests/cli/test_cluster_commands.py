@@ -1,6 +1,7 @@
 """What workers of a cluster make has the bytes of what this machine makes."""
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 from clusters import start_cluster
 
 from absslab.cli.main import main
+from absslab.core.common.files import read_json
 
 pytest.importorskip("distributed")
 MANUAL = Path(__file__).parents[2] / "docs/tasks/scale.md"
@@ -150,3 +152,70 @@ def test_a_file_that_ends_a_separation_ends_it_on_a_cluster_too(
     there = separate(capsys, checkpoint, sounds, tmp_path / "there", "--scheduler", cluster.address)
     assert here == there
     assert here[0] == 2
+
+
+def evaluate(capsys, output, *flags):
+    """Score; return exit status, scores, table, left_out.csv, and what is printed."""
+    status = main(["evaluate", "--output", str(output), *map(str, flags)])
+    printed = capsys.readouterr()
+    scores = read_json(output)
+    for name in ("made", "date", "seconds"):
+        scores.pop(name, None)
+    table = output.with_suffix(".csv").read_text()
+    left_out = output.with_name("left_out.csv")
+    text = left_out.read_text() if left_out.exists() else ""
+    said = printed.out.replace(str(output.parent), "S").splitlines()
+    return status, scores, table, text.replace(output.name, ""), said[1:]
+
+
+def test_a_cluster_scores_to_the_same_numbers(
+    checkpoint, mixtures, cluster, tmp_path, capsys, monkeypatch
+):
+    copied = tmp_path / "set"
+    shutil.copytree(mixtures, copied)
+    (copied / "test/000003.wav").write_bytes(b"RIFF")
+    monkeypatch.chdir(tmp_path)  # workers have other working folders
+    flags = ["--checkpoint_path", checkpoint, "--data_folder", "set", "--device", "cpu"]
+    flags += ["--on_error", "skip", "--self_check", "True", "--bss_eval", "none"]
+    here = evaluate(capsys, tmp_path / "here" / "scores.json", *flags)
+    flags += ["--scheduler", cluster.address]
+    there = evaluate(capsys, tmp_path / "there" / "scores.json", *flags)
+    assert here[:3] == there[:3]
+    assert here[4] == there[4]
+    assert "set/test/000003.wav" in here[3]
+    assert "set/test/000003.wav" in there[3]
+    assert here[0] == 3
+
+
+def test_a_recording_that_ends_an_evaluation_ends_it_on_a_cluster_too(
+    checkpoint, mixtures, cluster, tmp_path, capsys
+):
+    shutil.copytree(mixtures, tmp_path / "set")
+    (tmp_path / "set/test/000003.wav").unlink()
+    (tmp_path / "set/test/000003.wav").symlink_to(mixtures / "test/000003.wav")
+    for path in (tmp_path / "set/test/000005").iterdir():
+        path.write_bytes(b"fLaC")
+    flags = ["evaluate", "--checkpoint_path", str(checkpoint), "--device", "cpu"]
+    flags += ["--data_folder", str(tmp_path / "set")]
+    assert main(flags) == 2
+    here = capsys.readouterr().err
+    assert main([*flags, "--scheduler", cluster.address]) == 2
+    assert capsys.readouterr().err == here
+
+
+def test_a_cluster_scores_sounds_of_another_program_to_the_same_numbers(
+    checkpoint, mixtures, cluster, tmp_path, capsys, monkeypatch
+):
+    flags = ["--checkpoint_path", checkpoint, "--input", mixtures / "test", "--device", "cpu"]
+    assert main(["separate", *map(str, flags), "--output_folder", str(tmp_path / "out")]) == 0
+    for path in tmp_path.glob("out/00000[26]/knock.wav"):
+        path.unlink()
+    monkeypatch.chdir(tmp_path)
+    flags = ["--estimates", "out", "--references", mixtures / "test", "--fit_estimates", "True"]
+    flags += ["--bss_eval", "none"]
+    capsys.readouterr()
+    here = evaluate(capsys, tmp_path / "here" / "scores.json", *flags)
+    flags += ["--scheduler", cluster.address]
+    there = evaluate(capsys, tmp_path / "there" / "scores.json", *flags)
+    assert here == there
+    assert here[0] == 0

@@ -182,6 +182,31 @@ class AudioDataSet(Dataset[Tensor]):
         recording = self.clips[index].recording
         return sum(clip.recording == recording for clip in neighbours) == 1
 
+    def select(self, indices: Sequence[int]) -> "AudioDataSet":
+        """Return a data set of some of the items, in their order.
+
+        Args:
+            indices: ascending; all clips of a recording, or none.
+        """
+        chosen = [self.clips[index] for index in indices]
+        numbers: dict[int, int] = {}
+        for clip in chosen:
+            numbers.setdefault(clip.recording, len(numbers))
+        return replace(
+            self,
+            recordings=[self.recordings[number] for number in numbers],
+            clips=[clip._replace(recording=numbers[clip.recording]) for clip in chosen],
+            lengths=[self.lengths[index] for index in indices],
+        )
+
+    def with_absolute_paths(self) -> "AudioDataSet":
+        """Return the same recordings, for processes that have another working folder."""
+        recordings = [
+            replace(recording, path=os.path.abspath(recording.path))
+            for recording in self.recordings
+        ]
+        return replace(self, recordings=recordings)
+
     def without(self, paths: Collection[str]) -> "AudioDataSet":
         """Return a data set without some of the recordings.
 

@@ -148,6 +148,17 @@ class DetectionScorer:
                 self.ungated_activities[name] = ungated.astype(np.float32, copy=False)
             self.hop = hop
 
+    def merge(self, other: "DetectionScorer") -> None:
+        """Add what another scorer has counted of other recordings."""
+        for kind, counts in other.counts.items():
+            self.counts[kind] += counts
+        self.frames.counts += other.frames.counts
+        for name in ("activities", "ungated_activities", "events", "durations"):
+            getattr(self, name).update(getattr(other, name))
+        self.hop = other.hop or self.hop
+        for name in ("n_scored", "n_with_activity", "n_joined_events", "n_silent_events"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def psds(self, *, ungated: bool = False) -> dict[str, float | None] | None:
         """Compute PSDS 1 and 2.
 

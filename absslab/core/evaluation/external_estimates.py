@@ -122,21 +122,48 @@ class EstimatesEvaluation:
                 scored and must not be left out, or none can be scored.
         """
         check_backend(self.scoring)
-        features = FeatureConfig(sampling_rate=self.sampling_rate)  # of ideal masks
-        scorer = Scorer(
+        scorer = self.make_scorer()
+        recordings = self.references.recordings
+        names = list(recordings)
+        self.stop_if_any(names)
+        for done, name in enumerate(names, start=1):
+            with self.left_out.file(recordings[name].file):
+                self.score(name, scorer)
+            self.stop_if_any(names[done:])
+            yield Progress(done, len(names))
+        return self.summarise(scorer)
+
+    @property
+    def _features(self) -> FeatureConfig:
+        """The spectra of ideal masks."""
+        return FeatureConfig(sampling_rate=self.sampling_rate)
+
+    def make_scorer(self) -> Scorer:
+        """Return a scorer that has scored nothing yet."""
+        return Scorer(
             self.classes,
             self.scoring,
             thresholds=[0.5] * len(self.classes),
-            ideal_masks=IdealMasks(FrontEnd(features), criterion=self.scoring.criterion),
+            ideal_masks=IdealMasks(FrontEnd(self._features), criterion=self.scoring.criterion),
         )
-        recordings = self.references.recordings
-        names = list(recordings)
-        self._stop_if_any(names)
-        for done, name in enumerate(names, start=1):
-            with self.left_out.file(recordings[name].file):
-                scorer.add(*self._load(name))
-            self._stop_if_any(names[done:])
-            yield Progress(done, len(names))
+
+    def score(self, name: str, scorer: Scorer) -> None:
+        """Score a mixture.
+
+        Raises:
+            InputError: it can't be scored.
+        """
+        scorer.add(*self._load(name))
+
+    def summarise(self, scorer: Scorer) -> EvaluationResult:
+        """Return the scores of all mixtures, and their table.
+
+        Args:
+            scorer: has scored them.
+
+        Raises:
+            InputError: none can be scored.
+        """
         if not scorer.names:
             raise self.left_out.to_error()
         self._give_notices()
@@ -148,13 +175,13 @@ class EstimatesEvaluation:
             settings={
                 "estimates": self.config.to_json(),
                 "scoring": self.scoring.to_json(),
-                "features": features.to_json(),
+                "features": self._features.to_json(),
             },
             left_out=self.left_out.reasons(self.references.folder),
         )
         return EvaluationResult(scores, scorer.table())
 
-    def _stop_if_any(self, later: list[str]) -> None:
+    def stop_if_any(self, later: list[str]) -> None:
         """End the work if a mixture can't be scored and must not be left out.
 
         Args:

@@ -4,10 +4,9 @@ Axes: K classes, M bands, T frames, N samples.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
 from absslab.core.evaluation.evaluation_config import EvaluationConfig, check_tagging_thresholds
 from absslab.core.evaluation.ideal_masks import IdealMasks
+from absslab.core.evaluation.recording_checks import list_checks
 from absslab.core.evaluation.reference_sounds import load_own_sounds, load_references
 from absslab.core.evaluation.score_summary import (
     TRUE_TAGS,
@@ -119,30 +119,71 @@ class Evaluation:
             InputError: `mir_eval` is to compute BSS Eval, but is not installed; recordings can't be
                 used and must not be left out, or none can be used.
         """
+        self.check()
+        n_validation = len(self.validation) if self.validation else 0
+        total = n_validation + len(self.data_set)
+        tags = {}
+        for index in range(n_validation):
+            with self.left_out.file(self.validation_path(index)):
+                tags[index] = self.tag(index)
+            self.stop_if_any(index + 1)
+            yield Progress(index + 1, total)
+        thresholds = self.choose_thresholds(tags)
+        scorer = self.make_scorer(thresholds)
+        for index in range(len(self.data_set)):
+            with self.left_out.file(self.data_set.path(index)):
+                self.score(index, scorer)
+            self.stop_if_any(n_validation + index + 1)
+            yield Progress(n_validation + index + 1, total)
+        return self.summarise(scorer, has_chosen=bool(tags))
+
+    def check(self) -> None:
+        """Check that the scores can be computed.
+
+        Raises:
+            InputError: `mir_eval` is to compute BSS Eval, but is not installed, or BSS Eval is to
+                be computed at the rate of the mixtures.
+        """
         check_backend(self.scoring)
         if self.at_own_rate and self.scoring.bss_eval != "none":
             raise InputError(
                 "at_own_rate is True, but BSS Eval is that of one channel at the model's rate: "
                 "pass --bss_eval none"
             )
-        n_validation = len(self.validation) if self.validation else 0
-        total = n_validation + len(self.data_set)
-        thresholds = np.broadcast_to(self.trained_thresholds, len(self.classes)).tolist()
-        tags = {}
-        if self.validation:
-            for index in range(n_validation):
-                with self.left_out.file(self.validation.path(index)):
-                    waveform = self.validation[index].numpy()  # (N,)
-                    tags[index] = self._estimate_without_sources(waveform).probabilities
-                self._stop_if_any(index + 1)
-                yield Progress(index + 1, total)
-            if tags:
-                thresholds = best_thresholds(
-                    self.validation.labels[list(tags)],
-                    np.array(list(tags.values())),
-                    otherwise=self.trained_thresholds,
-                )
-        scorer = Scorer(
+
+    def validation_path(self, index: int) -> Path:
+        """Return the path of a recording for choosing thresholds."""
+        assert self.validation is not None
+        return self.validation.path(index)
+
+    def tag(self, index: int) -> np.ndarray:
+        """Return the probabilities (K,) of a recording for choosing thresholds."""
+        assert self.validation is not None
+        waveform = self.validation[index].numpy()  # (N,)
+        probabilities = self._estimate_without_sources(waveform).probabilities
+        assert probabilities is not None
+        return probabilities
+
+    def choose_thresholds(self, tags: Mapping[int, np.ndarray]) -> list[float]:
+        """Return the thresholds of tags, a value per class.
+
+        Args:
+            tags: probabilities of recordings for choosing them, by index; empty: those of the
+                training are used.
+        """
+        if not tags:
+            return np.broadcast_to(self.trained_thresholds, len(self.classes)).tolist()
+        assert self.validation is not None
+        indices = sorted(tags)
+        return best_thresholds(
+            self.validation.labels[indices],
+            np.array([tags[index] for index in indices]),
+            otherwise=self.trained_thresholds,
+        )
+
+    def make_scorer(self, thresholds: Sequence[float]) -> Scorer:
+        """Return a scorer that has scored nothing yet."""
+        return Scorer(
             self.classes,
             self.scoring,
             thresholds=thresholds,
@@ -151,26 +192,23 @@ class Evaluation:
             ),
             device=str(self.device),
         )
-        for index in range(len(self.data_set)):
-            with self.left_out.file(self.data_set.path(index)):
-                truth = self.truth(index)
-                estimate = self.estimate(truth)
-                if self.self_check:
-                    checked = check_recording(
-                        self.separator,
-                        truth.mixture,
-                        truth.sampling_rate,
-                        thresholds=np.array(thresholds),
-                    )
-                    estimate = replace(estimate, self_check=checked)
-                scorer.add(truth, estimate)
-            self._stop_if_any(n_validation + index + 1)
-            yield Progress(n_validation + index + 1, total)
-        if not scorer.names:
-            raise self.left_out.to_error()
-        return self._summarise(scorer, "validation" if tags else self.thresholds_from)
 
-    def _stop_if_any(self, n_done: int) -> None:
+    def score(self, index: int, scorer: Scorer) -> None:
+        """Score a recording.
+
+        Raises:
+            InputError: it can't be used.
+        """
+        truth = self.truth(index)
+        estimate = self.estimate(truth)
+        if self.self_check:
+            checked = check_recording(
+                self.separator, truth.mixture, truth.sampling_rate, thresholds=scorer.thresholds
+            )
+            estimate = replace(estimate, self_check=checked)
+        scorer.add(truth, estimate)
+
+    def stop_if_any(self, n_done: int) -> None:
         """End the work if a recording can't be used and must not be left out.
 
         Args:
@@ -178,7 +216,7 @@ class Evaluation:
                 the error names all that can't be.
         """
         if self.left_out:
-            checks = _list_checks(self.data_set, self.validation, self.classes)
+            checks = list_checks(self.data_set, self.validation, self.classes)
             self.left_out.check_rest_and_stop(checks[n_done:])
 
     def truth(self, index: int) -> Truth:
@@ -245,7 +283,18 @@ class Evaluation:
         """Return a recording's name in tables: its path relative to the folder with its labels."""
         return os.path.relpath(self.data_set.path(index), self.table_folder)
 
-    def _summarise(self, scorer: Scorer, thresholds_from: str) -> EvaluationResult:
+    def summarise(self, scorer: Scorer, *, has_chosen: bool) -> EvaluationResult:
+        """Return the scores of all recordings, and their table.
+
+        Args:
+            scorer: has scored them.
+            has_chosen: whether thresholds of tags were chosen on validation recordings.
+
+        Raises:
+            InputError: none can be used.
+        """
+        if not scorer.names:
+            raise self.left_out.to_error()
         missing = {}
         if not scorer.n_scored["separation"]:
             missing["separation"] = "the recordings come without their sources"
@@ -256,7 +305,7 @@ class Evaluation:
             scorer,
             split=self.split,
             missing=missing,
-            thresholds_from=thresholds_from,
+            thresholds_from="validation" if has_chosen else self.thresholds_from,
             settings=self.settings,
             left_out=self.left_out.reasons(self.table_folder),
         )
@@ -398,7 +447,7 @@ def evaluation_steps(
                 left_out=left_out,
             )
     left_out.n_files = len(left_out) + len(data_set) + (len(validation) if validation else 0)
-    left_out.check_rest_and_stop(_list_checks(data_set, validation, classes))
+    left_out.check_rest_and_stop(list_checks(data_set, validation, classes))
     if not len(data_set):
         raise left_out.to_error()
     table_folder = find_table_folder(data, data_set.path(0))
@@ -479,33 +528,6 @@ def _read_events(
     if events is None:
         return None
     return {os.path.relpath(path, table_folder): own for path, own in events.items()}
-
-
-def _list_checks(
-    data_set: AudioDataSet, validation: AudioDataSet | None, classes: list[str]
-) -> list[tuple[Path, Callable[[], object]]]:
-    """Return what checks each recording that is needed, in the order of the evaluation.
-
-    Args:
-        data_set: recordings that are scored with their sources.
-        validation: recordings for thresholds, which come first and need no sources.
-        classes: of the model.
-    """
-
-    def read_with_sources(index: int) -> None:
-        n_samples = len(data_set[index])
-        recording = data_set.recording(index)
-        load_references(recording, classes, data_set.sampling_rate, n_samples)
-
-    checks: list[tuple[Path, Callable[[], object]]] = []
-    if validation:
-        checks = [
-            (validation.path(index), partial(validation.__getitem__, index))
-            for index in range(len(validation))
-        ]
-    for index in range(len(data_set)):
-        checks.append((data_set.path(index), partial(read_with_sources, index)))
-    return checks
 
 
 def _warn_about_lost_sources(mixture: Path, lost: Sequence[str]) -> None:

@@ -249,7 +249,7 @@ class Scorer:
         self.n_silent_mixtures = 0
         self.n_shorter_than_filter = 0  # recordings without BSS Eval
         self.unlabelled: set[str] = set()  # classes that no recording's labels say anything about
-        self._n_labelled = 0
+        self.n_labelled = 0  # recordings whose labels are known
 
     def add(self, truth: Truth, estimate: Estimate) -> None:
         """Score a recording, or raise an error and change nothing.
@@ -334,11 +334,11 @@ class Scorer:
             labels = [float(name in truth.labels) for name in self.classes]
             unknown = [name in truth.unlabelled for name in self.classes]
             row["label"] = np.where(unknown, np.nan, labels)
-            is_first = not self._n_labelled
+            is_first = not self.n_labelled
             self.unlabelled = (
                 set(truth.unlabelled) if is_first else self.unlabelled & truth.unlabelled
             )
-            self._n_labelled += 1
+            self.n_labelled += 1
         if estimate.probabilities is not None:
             probabilities = np.asarray(estimate.probabilities, np.float64)  # (K,)
             is_valid = (probabilities >= 0) & (probabilities <= 1)

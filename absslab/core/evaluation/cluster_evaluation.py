@@ -1,0 +1,367 @@
+"""Score recordings on the workers of a cluster: each scores a few, and what they count is added.
+
+The scores are those of one machine: rows stand in the order of the recordings, and counts are whole
+numbers, whose sum does not depend on who counted them.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from absslab.core.common.cluster import SharedFiles, map_on_cluster
+from absslab.core.common.devices import choose_device
+from absslab.core.common.errors import InputError
+from absslab.core.common.left_out import LeftOut
+from absslab.core.common.progress import Progress, Steps
+from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.data.true_sources import SourceFile
+from absslab.core.evaluation.external_estimates import EstimatesEvaluation
+from absslab.core.evaluation.ideal_masks import IdealMasks
+from absslab.core.evaluation.model_evaluation import Evaluation
+from absslab.core.evaluation.reference_recordings import ReferenceRecording
+from absslab.core.evaluation.scorer import Scorer, check_backend
+from absslab.core.evaluation.scores import EvaluationResult
+from absslab.core.model.kept_checkpoint import load_once
+from absslab.core.model.separation_model import SeparationModel
+from absslab.core.separation.separator import Separator
+
+_CHUNK = 4  # recordings that a worker scores before it reports
+_COUNTS = ("n_by_activity", "n_silent_estimates", "n_silent_mixtures", "n_shorter_than_filter")
+
+
+class _Scored(NamedTuple):
+    """What a worker made of some recordings."""
+
+    number: int  # of the job
+    scorer: Scorer
+    errors: dict[int, InputError]  # by index in the job: recordings that can't be used
+    fitted: dict[str, list[Path]]  # of external estimates
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Some recordings, as an evaluation without its model, which each worker loads itself."""
+
+    number: int
+    checkpoint_path: str
+    device: str
+    evaluation: Evaluation
+    thresholds: Sequence[float] = ()
+
+    def open(self) -> Evaluation:
+        """Return the evaluation with the model."""
+        model = load_once(self.checkpoint_path, str(choose_device(self.device))).model
+        separator = Separator(model, self.evaluation.separator.config)
+        return replace(self.evaluation, separator=separator)
+
+
+def evaluate_on_cluster(
+    evaluation: Evaluation, checkpoint_path: str, device: str, scheduler: str
+) -> Steps[EvaluationResult]:
+    """Choose thresholds and score recordings on the workers of a scheduler.
+
+    Args:
+        evaluation: the recordings.
+        checkpoint_path: its model.
+        device: of the model; each worker chooses its own if it is "auto".
+        scheduler: its address.
+
+    Yields:
+        how many recordings of both sets are done.
+
+    Returns:
+        the scores, and their table, as `Evaluation.run` returns them.
+
+    Raises:
+        InputError: see `Evaluation.run` and `map_on_cluster`.
+        WorkError: see `map_on_cluster`.
+    """
+    evaluation.check()
+    validation = evaluation.validation
+    n_validation = len(validation) if validation else 0
+    total = n_validation + len(evaluation.data_set)
+    left_out = evaluation.left_out
+    files: list[str | Path] = [checkpoint_path]
+    files += [item.path for item in evaluation.data_set.recordings]
+    files += [item.path for item in validation.recordings] if validation else []
+    shared = SharedFiles(read=files)
+    there = replace(
+        evaluation,
+        separator=replace(evaluation.separator, model=cast(SeparationModel, None)),
+        left_out=LeftOut("evaluate", on_error=left_out.on_error),
+        table_folder=evaluation.table_folder.absolute(),
+        validation=None,
+    )
+    place = (os.path.abspath(checkpoint_path), device)
+
+    def stop_if_any() -> None:
+        evaluation.stop_if_any(0)
+
+    tags: dict[int, np.ndarray] = {}
+    if validation:
+        parts = _divide(n_validation)
+        empty = evaluation.data_set.select([])
+        jobs = [
+            _Job(n, *place, replace(there, data_set=empty, validation=_pick(validation, part)))
+            for n, part in enumerate(parts)
+        ]
+        n_done = 0
+        errors: dict[int, InputError] = {}
+        with closing(map_on_cluster(_tag, jobs, scheduler, shared)) as outcomes:
+            for number, found, failed in outcomes:
+                part = parts[number]
+                tags |= {part[index]: values for index, values in found.items()}
+                errors |= {part[index]: error for index, error in failed.items()}
+                if failed and left_out.on_error == "stop":
+                    break
+                n_done += len(part)
+                yield Progress(n_done, total)
+        _leave_out(left_out, errors, evaluation.validation_path, stop_if_any)
+    thresholds = evaluation.choose_thresholds(tags)
+    parts = _divide(len(evaluation.data_set))
+    jobs = [
+        _Job(n, *place, _pick_scored(there, evaluation, part), thresholds)
+        for n, part in enumerate(parts)
+    ]
+    scorer = evaluation.make_scorer(thresholds)
+    scored = map_on_cluster(_score, jobs, scheduler, shared)
+    errors = yield from _add_in_order(scorer, scored, parts, left_out, n_validation, total)
+    _leave_out(left_out, errors, evaluation.data_set.path, stop_if_any)
+    used = [index for index in range(len(evaluation.data_set)) if index not in errors]
+    scorer.paths = [evaluation.data_set.recording(index).path for index in used]
+    return evaluation.summarise(scorer, has_chosen=bool(tags))
+
+
+def evaluate_estimates_on_cluster(
+    evaluation: EstimatesEvaluation, scheduler: str
+) -> Steps[EvaluationResult]:
+    """Score sounds that another program has separated on the workers of a scheduler.
+
+    Args:
+        evaluation: the sounds and the references.
+        scheduler: its address.
+
+    Yields:
+        how many mixtures are done.
+
+    Returns:
+        the scores, and their table, as `EstimatesEvaluation.run` returns them.
+
+    Raises:
+        InputError: see `EstimatesEvaluation.run` and `map_on_cluster`.
+        WorkError: see `map_on_cluster`.
+    """
+    check_backend(evaluation.scoring)
+    recordings = evaluation.references.recordings
+    names = list(recordings)
+    evaluation.stop_if_any(names)
+    estimates = os.path.abspath(evaluation.config.estimates)
+    there = replace(
+        evaluation,
+        config=replace(evaluation.config, estimates=estimates),
+        left_out=LeftOut("evaluate", on_error=evaluation.left_out.on_error),
+        fitted={},
+    )
+    parts = _divide(len(names))
+    jobs = [
+        (number, _pick_references(there, [names[index] for index in part]))
+        for number, part in enumerate(parts)
+    ]
+    files = [part.path for recording in recordings.values() for part in recording.parts]
+    files += [Path(estimates, name, "events.tsv") for name in names]
+    scorer = evaluation.make_scorer()
+    scored = map_on_cluster(_score_estimates, jobs, scheduler, SharedFiles(read=files))
+    left_out = evaluation.left_out
+    fitted = evaluation.fitted
+    errors = yield from _add_in_order(scorer, scored, parts, left_out, 0, len(names), fitted)
+
+    def path_of(index: int) -> Path:
+        return recordings[names[index]].file
+
+    _leave_out(left_out, errors, path_of, lambda: evaluation.stop_if_any(names))
+    used = [index for index in range(len(names)) if index not in errors]
+    scorer.paths = [str(path_of(index)) for index in used]
+    return evaluation.summarise(scorer)
+
+
+def _divide(n: int) -> list[range]:
+    return [range(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+
+
+def _pick(data_set: AudioDataSet, part: Sequence[int]) -> AudioDataSet:
+    """Return some recordings, without what no worker needs."""
+    return replace(data_set.select(part).with_absolute_paths(), event_reader=None, events=None)
+
+
+def _pick_scored(there: Evaluation, here: Evaluation, part: Sequence[int]) -> Evaluation:
+    events = there.events
+    if events is not None:
+        names = [here.name(index) for index in part]
+        events = {name: events[name] for name in names if name in events}
+    return replace(there, data_set=_pick(here.data_set, part), events=events)
+
+
+def _pick_references(there: EstimatesEvaluation, names: Sequence[str]) -> EstimatesEvaluation:
+    """Return the evaluation of some mixtures, with absolute paths."""
+    recordings = {name: _with_absolute_paths(there.references.recordings[name]) for name in names}
+    events = there.events
+    if events is not None:
+        own = [there.references.recordings[name].file for name in names]
+        events = {str(file.absolute()): events[str(file)] for file in own}
+    folder = there.references.folder.absolute()
+    references = replace(there.references, recordings=recordings, folder=folder, event_reader=None)
+    return replace(there, references=references, events=events)
+
+
+def _with_absolute_paths(recording: ReferenceRecording) -> ReferenceRecording:
+    def change(source: SourceFile) -> SourceFile:
+        return source._replace(path=source.path.absolute())
+
+    return replace(
+        recording,
+        file=recording.file.absolute(),
+        parts=[change(part) for part in recording.parts],
+        sources={name: change(source) for name, source in recording.sources.items()},
+    )
+
+
+def _add_in_order(
+    scorer: Scorer,
+    scored: Iterator[_Scored],
+    parts: Sequence[Sequence[int]],
+    left_out: LeftOut,
+    n_before: int,
+    total: int,
+    fitted: dict[str, list[Path]] | None = None,
+) -> Steps[dict[int, InputError]]:
+    """Add what workers have scored in the order of the recordings.
+
+    Args:
+        scorer: gets all scores.
+        scored: comes in any order.
+        parts: indices of the recordings of each job.
+        left_out: says whether an error ends the work.
+        n_before: number of recordings of another set that are done.
+        total: number of recordings of all sets.
+        fitted: gets the files that were made to fit.
+
+    Yields:
+        how many recordings are done.
+
+    Returns:
+        errors of recordings that can't be used, by index.
+    """
+    waiting: dict[int, _Scored] = {}
+    errors: dict[int, InputError] = {}
+    n_added = 0
+    n_done = n_before
+    with closing(scored):  # type: ignore[type-var]
+        for outcome in scored:
+            part = parts[outcome.number]
+            waiting[outcome.number] = outcome
+            errors |= {part[index]: error for index, error in outcome.errors.items()}
+            if outcome.errors and left_out.on_error == "stop":
+                break
+            while n_added in waiting:
+                next_one = waiting.pop(n_added)
+                merge_scores(scorer, next_one.scorer)
+                for action, paths in next_one.fitted.items():
+                    if fitted is not None:
+                        fitted.setdefault(action, []).extend(paths)
+                n_added += 1
+            n_done += len(part)
+            yield Progress(n_done, total)
+    return errors
+
+
+def merge_scores(scorer: Scorer, other: Scorer) -> None:
+    """Add the scores of other recordings to those of a scorer, as if it had scored them.
+
+    Args:
+        scorer: gets the scores.
+        other: has scored recordings that come after its own.
+    """
+    n_before = len(scorer.names)
+    n_new = len(other.names)
+    empty = np.full(len(scorer.classes), np.nan)
+    for name in {**scorer.columns, **other.columns}:
+        column = scorer.columns.setdefault(name, [empty] * n_before)
+        column += other.columns.get(name, [empty] * n_new)
+    scorer.names += other.names
+    scorer.paths += other.paths
+    scorer.detection.merge(other.detection)
+    scorer.other_detection.merge(other.other_detection)
+    scorer.bins.counts += other.bins.counts
+    for name in _COUNTS:
+        setattr(scorer, name, getattr(scorer, name) + getattr(other, name))
+    for name, number in other.n_scored.items():
+        scorer.n_scored[name] += number
+    if other.n_labelled:
+        is_first = not scorer.n_labelled
+        scorer.unlabelled = (
+            set(other.unlabelled) if is_first else scorer.unlabelled & other.unlabelled
+        )
+        scorer.n_labelled += other.n_labelled
+
+
+def _leave_out(
+    left_out: LeftOut,
+    errors: Mapping[int, InputError],
+    path_of: Callable[[int], Path],
+    stop_if_any: Callable[[], None],
+) -> None:
+    """Leave recordings out in their order, or end the work."""
+    for index in sorted(errors):
+        left_out.add(path_of(index), errors[index])
+    stop_if_any()
+
+
+def _tag(job: _Job) -> tuple[int, dict[int, np.ndarray], dict[int, InputError]]:
+    """Tag recordings for choosing thresholds, on a worker."""
+    evaluation = job.open()
+    assert evaluation.validation is not None
+    tags: dict[int, np.ndarray] = {}
+    errors: dict[int, InputError] = {}
+    for index in range(len(evaluation.validation)):
+        try:
+            tags[index] = evaluation.tag(index)
+        except InputError as error:
+            errors[index] = error
+    return job.number, tags, errors
+
+
+def _score(job: _Job) -> _Scored:
+    """Score recordings on a worker."""
+    evaluation = job.open()
+    scorer = evaluation.make_scorer(job.thresholds)
+    errors: dict[int, InputError] = {}
+    for index in range(len(evaluation.data_set)):
+        try:
+            evaluation.score(index, scorer)
+        except InputError as error:
+            errors[index] = error
+    return _Scored(job.number, _without_model(scorer), errors, {})
+
+
+def _score_estimates(job: tuple[int, EstimatesEvaluation]) -> _Scored:
+    """Score sounds that another program has separated, on a worker."""
+    number, evaluation = job
+    scorer = evaluation.make_scorer()
+    errors: dict[int, InputError] = {}
+    for index, name in enumerate(evaluation.references.recordings):
+        try:
+            evaluation.score(name, scorer)
+        except InputError as error:
+            errors[index] = error
+    return _Scored(number, _without_model(scorer), errors, evaluation.fitted)
+
+
+def _without_model(scorer: Scorer) -> Scorer:
+    """Return a scorer that can be sent: ideal masks have a front end, which is not needed."""
+    scorer.ideal_masks = cast(IdealMasks, None)
+    return scorer
