@@ -3,9 +3,11 @@
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from absslab.cli.parser import Parser
+from absslab.core.common.cluster import ClusterConfig, check_scheduler
 from absslab.core.common.config import add_flags, from_flags, look_up, parse_path
 from absslab.core.common.devices import choose_device, split_devices
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
@@ -46,6 +48,8 @@ def run(arguments: Sequence[str]) -> LeftOut | int:
         for device in devices:
             choose_device(device)  # one that is not there is told once
         return start_processes(["train", *given], len(devices))
+    if find_processes().is_first:
+        check_scheduler(experiment.scheduler)
     for note in notes:
         give_notice(InputWarning(escape_braces(note)))
     if not find_processes().is_first:
@@ -159,9 +163,12 @@ def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> E
     first = {name: config_classes[name] for name in ("run", "data")}
     for config_class in (first | config_classes).values():
         add_flags(parser, config_class, defaults=recipe)
+    add_flags(parser, ClusterConfig)
     given = vars(parser.parse(arguments, explain_unknown=_hint_at_other_part))
     checkpoint = given.pop("checkpoint_path")
     del given["recipe"]  # known from model_flags
+    scheduler = from_flags(ClusterConfig, given).scheduler
+    given.pop("scheduler", None)
     paths = ("data_folder", "audio_folder", "yaml_file", "labels", "feature_store")
     for name in (*paths, "initial_weights"):
         if given.get(name):
@@ -178,11 +185,25 @@ def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> E
             for name, value in apply_recipe(recipe, given).items()
             if name in given or name not in CHANGEABLE
         }
-        return Experiment.resume(checkpoint, changes)
+        return _add_scheduler(Experiment.resume(checkpoint, changes), scheduler)
     settings = Settings.from_flags(apply_recipe(recipe, given))
     for sentence in find_idle_settings(settings, given) if names_idle else ():
         give_notice(InputWarning(sentence))
-    return Experiment(settings)
+    return _add_scheduler(Experiment(settings), scheduler)
+
+
+def _add_scheduler(experiment: Experiment, scheduler: str) -> Experiment:
+    """Let the workers of a scheduler fill the feature store of a training.
+
+    Raises:
+        InputError: it has none.
+    """
+    if scheduler and not experiment.settings.data.feature_store:
+        raise InputError(
+            "scheduler is given, but its workers only compute the features of a training: pass "
+            "--feature_store FOLDER as well, or leave scheduler out"
+        )
+    return replace(experiment, scheduler=scheduler)
 
 
 def _parse_model_flags(arguments: Sequence[str]) -> Namespace:

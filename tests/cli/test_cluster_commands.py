@@ -5,13 +5,26 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from clusters import start_cluster
 
 from absslab.cli.main import main
+from absslab.core.common.config import to_flags
 from absslab.core.common.files import read_json
+from absslab.core.common.progress import run_to_end
+from absslab.core.data.audio_data_set import open_split
+from absslab.core.data.layouts import DataConfig
+from absslab.core.model.feature_config import FeatureConfig
+from absslab.core.model.front_end import FrontEnd
+from absslab.core.training import feature_store
+from absslab.core.training.cluster_features import part_steps
+from absslab.core.training.experiment import Experiment
+from absslab.core.training.feature_store import store_path, store_steps
+from absslab.core.training.run_directory import RunReader
+from absslab.core.training.settings import Settings
 
 pytest.importorskip("distributed")
 MANUAL = Path(__file__).parents[2] / "docs/tasks/scale.md"
@@ -219,3 +232,46 @@ def test_a_cluster_scores_sounds_of_another_program_to_the_same_numbers(
     there = evaluate(capsys, tmp_path / "there" / "scores.json", *flags)
     assert here == there
     assert here[0] == 0
+
+
+@pytest.mark.slow
+def test_a_training_fills_its_feature_store_on_a_cluster(
+    mixtures, small_model, cluster, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(mixtures)
+    flags = to_flags({**small_model, "data_folder": ".", "n_epochs": 1, "batch_size": 8})
+    output = ["--save_path", str(tmp_path / "run.ckpt"), "--feature_store", str(tmp_path / "there")]
+    assert main(["train", *flags, *output, "--scheduler", cluster.address]) == 0
+    settings = Settings.from_json(RunReader.open(tmp_path / "run").config)
+    data = replace(settings.data, feature_store=str(tmp_path / "here"))
+    run_to_end(Experiment(replace(settings, data=data)).prepare())
+    here, there = (contents(tmp_path / name) for name in ("here", "there"))
+    assert len(here) == 2
+    assert here == there
+
+
+def test_a_cluster_fills_a_feature_store_with_the_same_bytes_and_goes_on(
+    mixtures, cluster, tmp_path
+):
+    data_set = open_split(DataConfig(data_folder=str(mixtures)), "train", sampling_rate=16000)
+    front_end = FrontEnd(FeatureConfig())
+    path = store_path(tmp_path, data_set, front_end)
+    compute = feature_store._compute_features
+    parts = run_to_end(part_steps(path, data_set, front_end.config, compute, cluster.address))
+    before = parts[0].read_bytes()
+    parts[1].unlink()
+    first = next(store_steps(tmp_path, data_set, front_end, cluster.address))
+    assert (first.done, first.total) == (20, 24)
+    store = run_to_end(store_steps(tmp_path, data_set, front_end, cluster.address))
+    store.file.close()
+    (there,) = contents(tmp_path).values()
+    assert before in there
+    path.unlink()
+    run_to_end(store_steps(tmp_path, data_set, front_end)).file.close()
+    assert contents(tmp_path) == {path.name: there}
+
+
+def test_a_scheduler_needs_a_feature_store_to_fill(mixtures, tmp_path, capsys):
+    flags = ["--data_folder", str(mixtures), "--save_path", str(tmp_path / "run.ckpt")]
+    assert main(["train", *flags, "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "pass --feature_store FOLDER as well" in capsys.readouterr().err

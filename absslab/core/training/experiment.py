@@ -81,11 +81,13 @@ class Experiment:
         settings: all settings.
         checkpoint: content of the `last.ckpt` of a run to resume.
         resumed: the run directory of this checkpoint.
+        scheduler: address of a dask scheduler whose workers fill the feature store; empty: none.
     """
 
     settings: Settings
     checkpoint: Mapping[str, Any] | None = None
     resumed: Path | None = None
+    scheduler: str = ""
 
     @classmethod
     def resume(
@@ -300,10 +302,12 @@ class Experiment:
                 if number > 0:
                     processes.wait()
             train_store = yield from _report_task(
-                "computing training features", store_steps(folder, train, model.front_end)
+                "computing training features",
+                store_steps(folder, train, model.front_end, self.scheduler),
             )
             validation_store = yield from _report_task(
-                "computing validation features", store_steps(folder, validation, model.front_end)
+                "computing validation features",
+                store_steps(folder, validation, model.front_end, self.scheduler),
             )
             for number in (processes.rank, processes.local_rank):
                 if number == 0:

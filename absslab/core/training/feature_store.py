@@ -8,6 +8,7 @@ full disk by an error; libraries that map files into memory are killed by it.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from absslab.core.common.files import atomic_write
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.model.front_end import FrontEnd
+from absslab.core.training.cluster_features import part_steps
 
 VERSION = 1  # increase it when the same settings give other features
 _FORMAT = "absslab features"
@@ -161,7 +163,7 @@ def store_path(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) 
 
 
 def store_steps(
-    folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd
+    folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd, scheduler: str = ""
 ) -> Steps[FeatureStore]:
     """Open the store of a data set's features, and make it first if there is none.
 
@@ -169,6 +171,8 @@ def store_steps(
         folder: folder of the stores, with one file per data set and front end.
         data_set: the data set of these features.
         front_end: front end that computes them.
+        scheduler: address of a dask scheduler whose workers compute them, on their CPUs; empty:
+            this process does.
 
     Yields:
         how many recordings are done.
@@ -179,7 +183,7 @@ def store_steps(
     key = store_fingerprint(data_set, front_end)
     path = store_path(folder, data_set, front_end)
     if not path.exists():
-        yield from make_store(path, key, data_set, front_end)
+        yield from make_store(path, key, data_set, front_end, scheduler)
     return FeatureStore.open(path, data_set, key)
 
 
@@ -188,7 +192,9 @@ def open_store(folder: str | Path, data_set: AudioDataSet, front_end: FrontEnd) 
     return run_to_end(store_steps(folder, data_set, front_end))
 
 
-def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd) -> Steps[None]:
+def make_store(
+    path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd, scheduler: str = ""
+) -> Steps[None]:
     """Write the features of every recording, whole or not at all.
 
     Yields:
@@ -205,12 +211,19 @@ def make_store(path: Path, key: str, data_set: AudioDataSet, front_end: FrontEnd
         "n_bands": config.n_bands,
         "edges": np.concatenate([[0], np.cumsum(n_frames)]).tolist(),
     }
+    parts: list[Path] = []
+    if scheduler:
+        parts = yield from part_steps(path, data_set, config, _compute_features, scheduler)
     with atomic_write(path) as unfinished, open(unfinished, "wb") as file:
         file.write(json.dumps(about).encode() + b"\n")
-        for index in range(len(data_set)):
-            features = _compute_features(data_set[index], front_end)  # (C, M, T)
-            file.write(np.moveaxis(features, -1, 0).astype(_NUMBER).tobytes())  # (T, C, M)
+        for part in parts:
+            with open(part, "rb") as source:
+                shutil.copyfileobj(source, file)
+        for index in range(len(data_set)) if not scheduler else ():
+            file.write(_compute_features(data_set[index], front_end))
             yield Progress(index + 1, len(data_set))
+    for part in parts:
+        part.unlink(missing_ok=True)
 
 
 def _damage_error(path: Path, reason: Reason) -> InputError:
@@ -222,7 +235,8 @@ def _damage_error(path: Path, reason: Reason) -> InputError:
 
 
 @torch.no_grad()
-def _compute_features(waveform: Tensor, front_end: FrontEnd) -> np.ndarray:
-    """Return features before normalisation: (N,) → (1, M, T)."""
+def _compute_features(waveform: Tensor, front_end: FrontEnd) -> bytes:
+    """Return features before normalisation as they are stored: (N,) → (T, C, M)."""
     spectra = front_end.stft(waveform.to(front_end.device)[None])  # (1, F, T)
-    return front_end.features(spectra)[0].cpu().numpy()  # (1, M, T)
+    features = front_end.features(spectra)[0].cpu().numpy()  # (1, M, T)
+    return np.moveaxis(features, -1, 0).astype(_NUMBER).tobytes()  # (T, C, M)
