@@ -7,6 +7,7 @@ from typing import Any
 
 from absslab.cli.parser import Parser
 from absslab.cli.train import read_settings
+from absslab.core.common.cluster import ClusterConfig
 from absslab.core.common.config import (
     add_flags,
     format_setting,
@@ -30,7 +31,7 @@ from absslab.core.runs.sweep_grid import (
 from absslab.core.runs.sweep_results import FailedTrainings, results_path
 from absslab.core.thesis.command_line import ContradictionError, split_flags
 
-_FLAGS = tuple(field.name for field in fields(SweepConfig))
+_FLAGS = tuple(field.name for config in (SweepConfig, ClusterConfig) for field in fields(config))
 _COPY = "copy_to"
 
 
@@ -67,6 +68,7 @@ def run(arguments: Sequence[str]) -> FailedTrainings | None:
         help="write a copy of the grid, to change what it sets, and train nothing",
     )
     add_flags(parser, SweepConfig)
+    add_flags(parser, ClusterConfig)
     own, overrides = _separate(arguments)
     given = vars(parser.parse(own))
     name = given.pop("grid")
@@ -76,7 +78,9 @@ def run(arguments: Sequence[str]) -> FailedTrainings | None:
         _copy(path, target, [*given, *overrides])
         return None
     grid = read_grid(path, _FLAGS)
-    config = from_flags(SweepConfig, {**grid.flags, **given})
+    own_flags = {**grid.flags, **given}
+    config = from_flags(SweepConfig, own_flags)
+    scheduler = from_flags(ClusterConfig, own_flags).scheduler
     if not config.output_folder:
         raise InputError("output_folder is missing: pass --output_folder")
     try:
@@ -86,7 +90,8 @@ def run(arguments: Sequence[str]) -> FailedTrainings | None:
     _check_data(runs[0], path)
     with interrupt_on_termination():
         try:
-            steps = sweep_steps(config, runs, [training.name for training in grid.runs])
+            order = [training.name for training in grid.runs]
+            steps = sweep_steps(config, runs, order, scheduler=scheduler)
             results = run_with_progress(steps, "sweep", "training")
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on") from None

@@ -19,6 +19,7 @@ from absslab.core.data.audio_data_set import open_split
 from absslab.core.data.layouts import DataConfig
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
+from absslab.core.runs.sweep_results import read_sweep_results
 from absslab.core.training import feature_store
 from absslab.core.training.cluster_features import part_steps
 from absslab.core.training.experiment import Experiment
@@ -275,3 +276,82 @@ def test_a_scheduler_needs_a_feature_store_to_fill(mixtures, tmp_path, capsys):
     flags = ["--data_folder", str(mixtures), "--save_path", str(tmp_path / "run.ckpt")]
     assert main(["train", *flags, "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "pass --feature_store FOLDER as well" in capsys.readouterr().err
+
+
+GRID = """
+common: {data_folder: set, model_type: U_Net, n_mels: 16, unet_channels: [4, 4, 4],
+  fine_channels: 4, context: 4, n_epochs: 1, batch_size: 12, test_every: 1,
+  choose_thresholds: none}
+grid: {pooling: [GMP, GAP]}
+"""
+
+
+def read_rows(folder):
+    """Return names, seeds and scores of a sweep."""
+    rows = read_sweep_results(folder, "test").rows
+    return [(row.name, row.seed, row.epochs, row.scores) for row in rows]
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_cluster_train_what_a_sweep_trains(
+    mixtures, cluster, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # workers have other working folders
+    (tmp_path / "set").symlink_to(mixtures)
+    (tmp_path / "grid.yaml").write_text(GRID)
+    words = ["sweep", "grid.yaml", "--devices", "cpu", "--output_folder"]
+    assert main([*words, "here"]) == 0
+    capsys.readouterr()
+    assert main([*words, "there", "--scheduler", cluster.address]) == 0
+    assert "→ there/results.json, results.csv, results.md" in capsys.readouterr().out
+    assert read_rows(tmp_path / "there") == read_rows(tmp_path / "here")
+    before = (tmp_path / "there" / "pooling=GMP-seed0.ckpt").stat().st_mtime_ns
+    assert main([*words, "there", "--scheduler", cluster.address]) == 0
+    assert (tmp_path / "there" / "pooling=GMP-seed0.ckpt").stat().st_mtime_ns == before
+    assert len(read_rows(tmp_path / "there")) == 2
+
+
+@pytest.mark.slow
+def test_a_training_of_a_killed_worker_goes_on(mixtures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").symlink_to(mixtures)
+    (tmp_path / "grid.yaml").write_text(GRID.replace("[GMP, GAP]", "[GMP]"))
+    words = [
+        "sweep",
+        "grid.yaml",
+        "--devices",
+        "cpu",
+        "--output_folder",
+        "there",
+        "--n_epochs",
+        "3",
+    ]
+    with start_cluster(tmp_path / "one", 1) as one:
+        flags = [*words, "--scheduler", one.address]
+        process = subprocess.Popen([sys.executable, "-m", "absslab", *flags])
+        while not (tmp_path / "there" / "pooling=GMP-seed0" / "metrics.jsonl").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        one.workers[0].kill()
+        one.start_worker()
+        assert process.wait(timeout=300) == 0
+    ((_, _, n_epochs, _),) = read_rows(tmp_path / "there")
+    assert n_epochs == 3
+
+
+def test_a_training_that_fails_on_a_worker_is_told(cluster, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "grid.yaml").write_text(GRID.replace("[GMP, GAP]", "[GMP]"))
+    words = ["sweep", "grid.yaml", "--devices", "cpu", "--output_folder", "there"]
+    assert main([*words, "--scheduler", cluster.address]) == 1
+    assert "pooling=GMP-seed0 has no scores: " in capsys.readouterr().err
+
+
+def test_a_worker_trains_on_one_device_alone(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "grid.yaml").write_text(GRID)
+    words = ["sweep", "grid.yaml", "--devices", "cuda:0", "cuda:1", "--output_folder", "there"]
+    assert main([*words, "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "each worker of a scheduler trains on one" in capsys.readouterr().err

@@ -114,7 +114,7 @@ def test_a_grid_is_trained_and_scored_and_only_once(grid, tmp_path, capsys, monk
         raise AssertionError("nothing is left to do")
 
     monkeypatch.setattr("absslab.core.runs.launcher.start_process", start)
-    monkeypatch.setattr("absslab.core.runs.sweep.start_process", start)
+    monkeypatch.setattr("absslab.core.runs.sweep_job.start_process", start)
     assert main(arguments(path, folder, "--only", "pooling=*")) == 0
     assert read_sweep_results(folder).rows == results.rows
     assert len(read_sweep_results(folder).failures) == 1

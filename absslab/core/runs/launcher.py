@@ -32,7 +32,14 @@ class TrainingPlan(NamedTuple):
 
 
 class Launcher:
-    """Controls trainings by their run directories, no matter which process started them."""
+    """Controls trainings by their run directories, no matter which process started them.
+
+    Args:
+        working_folder: of the processes that it starts; by default that of this one.
+    """
+
+    def __init__(self, working_folder: str | None = None):
+        self.working_folder = working_folder
 
     def start(self, arguments: Sequence[str], folder: Path) -> None:
         """Start a new training.
@@ -49,7 +56,7 @@ class Launcher:
             raise InputError(
                 "{folder} holds a run: choose another save_path, or resume that run", folder=folder
             )
-        _start_training(arguments, folder)
+        _start_training(arguments, folder, self.working_folder)
 
     def resume(
         self,
@@ -85,7 +92,7 @@ class Launcher:
             flags["n_steps"] = n_steps
         if device:
             flags["device"] = device
-        _start_training(["train", *to_flags(flags)], folder)
+        _start_training(["train", *to_flags(flags)], folder, self.working_folder)
 
     def stop(self, folder: Path) -> None:
         """Ask a training to stop after the current step.
@@ -181,8 +188,8 @@ def _says_why(line: str) -> bool:
     return is_message or re.match(r"[\w.]*(Error|Exception)\b", line) is not None
 
 
-def _start_training(arguments: Sequence[str], folder: Path) -> None:
+def _start_training(arguments: Sequence[str], folder: Path, working_folder: str | None) -> None:
     """Start the process, and write that it prepares: it can't say so before Python is up."""
     (folder / "stop").unlink(missing_ok=True)
-    job = start_process(arguments, folder / OUTPUT)
+    job = start_process(arguments, folder / OUTPUT, working_folder)
     write_child_status(folder / "status.json", job.pid, "starting")

@@ -42,12 +42,13 @@ class Job:
             self._process.send_signal(signal.SIGINT)
 
 
-def start_process(arguments: Sequence[str], log: Path) -> Job:
+def start_process(arguments: Sequence[str], log: Path, working_folder: str | None = None) -> Job:
     """Start `python -m absslab …` as a process in a new session.
 
     Args:
         arguments: the command and its arguments.
         log: file for its output; earlier content is lost.
+        working_folder: of the process; by default that of this one.
 
     Raises:
         OSError: the log can't be written, or there is no memory for a process.
@@ -61,6 +62,7 @@ def start_process(arguments: Sequence[str], log: Path) -> Job:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            cwd=working_folder,
         )
     # Otherwise it would stay as a zombie after its end, and seem to run.
     threading.Thread(target=process.wait, daemon=True).start()

@@ -9,30 +9,24 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from absslab.core.common.config import Config, format_setting, option, to_flags
+from absslab.core.common.cluster import check_scheduler
+from absslab.core.common.config import Config, format_setting, option
 from absslab.core.common.devices import choose_devices
 from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
 from absslab.core.common.files import check_output_folder, file_lock
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps
-from absslab.core.common.run_status import LIVE_STATES, read_status
 from absslab.core.data.splits import SPLITS
-from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.evaluation.scores import is_score_name
-from absslab.core.runs.launcher import KILLED, OUTPUT, Launcher
-from absslab.core.runs.processes import (
-    describe_end,
-    end_process,
-    read_last_lines,
-    start_process,
-)
-from absslab.core.runs.result_tables import COLUMNS, measure_cost
-from absslab.core.runs.run_scores import are_current, scores_path
+from absslab.core.runs.cluster_sweep import train_on_cluster
+from absslab.core.runs.result_tables import COLUMNS
+from absslab.core.runs.sweep_job import Sweep, SweepRun, TrainingSteps, describe_failure
 from absslab.core.runs.sweep_results import (
     SweepFailure,
     SweepResults,
@@ -41,11 +35,10 @@ from absslab.core.runs.sweep_results import (
     results_path,
     write_results,
 )
-from absslab.core.training.run_directory import RunReader, best_checkpoint_path
-from absslab.core.training.settings import Settings, canonical_config
+from absslab.core.training.run_directory import RunReader
+from absslab.core.training.settings import canonical_config
 
 _LOCK = ".sweep.lock"
-_EVALUATION = "evaluation.txt"  # in the run directory: what its evaluation printed
 _INTERVAL = 0.5  # s between two looks at the processes
 _SHOWN = (
     "tagging.auc",
@@ -111,42 +104,17 @@ class SweepConfig(Config):
                 )
 
 
-@dataclass(frozen=True)
-class SweepRun:
-    """A training of a sweep.
-
-    Args:
-        name: its name, which its seeds share.
-        seed: its seed.
-        values: what the grid varies: name of the setting → its value, as text.
-        arguments: of `absslab train`, without device.
-        settings: what these arguments mean.
-    """
-
-    name: str
-    seed: int
-    values: Mapping[str, str]
-    arguments: tuple[str, ...]
-    settings: Settings
-
-    @property
-    def folder(self) -> Path:
-        """The run directory."""
-        return Path(self.settings.run.save_path).with_suffix("")
-
-    @property
-    def title(self) -> str:
-        """Its name and its seed."""
-        return self.folder.name
-
-
 def run_path(folder: str | Path, name: str, seed: int) -> Path:
     """Return the path of the best model of a training of a sweep."""
     return Path(folder) / f"{name}-seed{seed}.ckpt"
 
 
 def sweep_steps(
-    config: SweepConfig, runs: Sequence[SweepRun], order: Sequence[str] = ()
+    config: SweepConfig,
+    runs: Sequence[SweepRun],
+    order: Sequence[str] = (),
+    *,
+    scheduler: str = "",
 ) -> Steps[SweepResults]:
     """Train and score; what exists is kept, and what was interrupted goes on.
 
@@ -158,6 +126,8 @@ def sweep_steps(
         runs: the trainings.
         order: names of all trainings of the grid, in the order of the tables; by default those of
             the runs.
+        scheduler: address of a dask scheduler whose workers train one model at a time; empty: this
+            machine trains.
 
     Yields:
         how many trainings are done; the stage says what is being done.
@@ -171,7 +141,13 @@ def sweep_steps(
         OSError: the folder can't be written.
     """
     folder = Path(config.output_folder)
-    devices = choose_devices(config.devices)
+    if scheduler and len(config.devices) > 1:
+        raise InputError(
+            f"devices is {format_setting(config.devices)}, but each worker of a scheduler trains "
+            "on one: pass one, such as auto"
+        )
+    check_scheduler(scheduler)
+    devices = config.devices if scheduler else choose_devices(config.devices)
     results = _open_results(folder, config.split)
     for run in runs:
         _check_unchanged(run)
@@ -179,7 +155,10 @@ def sweep_steps(
     try:
         with file_lock(folder / _LOCK, waits=False):
             names = order or [run.name for run in runs]
-            return (yield from _run_all(config, runs, devices, results.sort(names), names))
+            results = results.sort(names)
+            if scheduler:
+                return (yield from _run_on_cluster(config, runs, results, names, scheduler))
+            return (yield from _run_all(config, runs, devices, results, names))
     except BlockingIOError:
         raise InputError(
             "another sweep works in {folder}: wait for its end, or choose another output_folder",
@@ -199,7 +178,7 @@ def _run_all(
     work = Sweep(config.split)
     # A training that outlived an earlier sweep comes first: it takes a device already.
     waiting = deque(sorted(runs, key=lambda run: not work.is_live(run)))
-    active: dict[str, tuple[SweepRun, _RunSteps]] = {}
+    active: dict[str, tuple[SweepRun, TrainingSteps]] = {}
     n_done = 0
     try:
         while waiting or active:
@@ -226,10 +205,30 @@ def _run_all(
     return results
 
 
-_RunSteps = Generator[str, None, SweepRow]  # yields what is being done
+def _run_on_cluster(
+    config: SweepConfig,
+    runs: Sequence[SweepRun],
+    results: SweepResults,
+    names: Sequence[str],
+    scheduler: str,
+) -> Steps[SweepResults]:
+    folder = Path(config.output_folder)
+    write_results(folder, results, config.columns, config.class_scores)
+    yield Progress(0, len(runs))
+    device = config.devices[0]
+    with closing(train_on_cluster(runs, folder, config.split, device, scheduler)) as outcomes:
+        for n_done, (run, result) in enumerate(outcomes, start=1):
+            if isinstance(result, SweepFailure):
+                _tell_failure(run, result)
+            results = results.add(result).sort(names)
+            write_results(folder, results, config.columns, config.class_scores)
+            yield Progress(n_done, len(runs))
+    return results
 
 
-def _advance(run: SweepRun, steps: _RunSteps, stages: list[str]) -> SweepRow | SweepFailure | None:
+def _advance(
+    run: SweepRun, steps: TrainingSteps, stages: list[str]
+) -> SweepRow | SweepFailure | None:
     """Look at a training once.
 
     Args:
@@ -247,100 +246,14 @@ def _advance(run: SweepRun, steps: _RunSteps, stages: list[str]) -> SweepRow | S
         row: SweepRow = end.value
         return row
     except (InputError, WorkError) as error:
-        reason = " ".join(str(error).split())
-        give_notice(InputWarning(f"{run.title} has no scores: {escape_braces(reason)}"))
-        return SweepFailure(run.name, run.seed, reason)
+        failure = describe_failure(run, error)
+        _tell_failure(run, failure)
+        return failure
 
 
-@dataclass
-class Sweep:
-    """Trains and scores the trainings of a sweep.
-
-    Args:
-        split: the split whose recordings are scored.
-    """
-
-    split: str
-    _launcher: Launcher = Launcher()
-
-    def is_live(self, run: SweepRun) -> bool:
-        """Tell whether a process trains it."""
-        return self._launcher.state(run.folder) in LIVE_STATES
-
-    def run(self, run: SweepRun, device: str) -> _RunSteps:
-        """Train and score as far as this has not been done; return the row of results.
-
-        Yields:
-            what is being done, each time that it is looked at.
-
-        Raises:
-            WorkError: the training or its evaluation has failed.
-        """
-        yield from self._train(run, device)
-        scores = scores_path(run.folder, self.split)
-        if not are_current(scores, best_checkpoint_path(run.folder)):
-            yield from self._evaluate(run, device)
-        values = read_scores_alone(scores).flat()
-        return SweepRow(run.name, run.seed, run.values, *measure_cost(run.folder), values)
-
-    def _train(self, run: SweepRun, device: str) -> Generator[str, None, None]:
-        folder = run.folder
-        state = self._launcher.state(folder)
-        if state == "finished":
-            return
-        if state in LIVE_STATES:  # an earlier sweep was killed, but not its training
-            pass
-        elif (folder / "last.ckpt").exists():
-            self._launcher.resume(folder, device=device)
-        else:
-            arguments = ["train", *run.arguments, *to_flags({"device": device})]
-            self._launcher.start(arguments, folder)
-        try:
-            while self.is_live(run):
-                yield self._describe(run, device)
-        finally:
-            self._launcher.end(folder)
-        if self._launcher.state(folder) != "finished":
-            raise WorkError(escape_braces(self._find_reason(folder)))
-
-    def _describe(self, run: SweepRun, device: str) -> str:
-        status = read_status(run.folder / "status.json")
-        if status.state != "running" or status.progress is not None:
-            return f"{status.progress.task if status.progress else 'starting'} on {device}"
-        n_epochs = status.n_epochs or run.settings.training.n_epochs
-        return f"epoch {(status.epoch or 0) + 1} of {n_epochs} on {device}"
-
-    def _find_reason(self, folder: Path) -> str:
-        """Find why a training has not finished, in one line."""
-        state = self._launcher.state(folder)
-        if state == "stopped":
-            return "its training was stopped"
-        reason = self._launcher.find_problem(folder)
-        if not reason:
-            reason = KILLED if state == "dead" else read_last_lines(folder / OUTPUT, 1)
-        return reason.removeprefix("absslab train: ")
-
-    def _evaluate(self, run: SweepRun, device: str) -> Generator[str, None, None]:
-        scores = scores_path(run.folder, self.split)
-        flags = {
-            "checkpoint_path": str(best_checkpoint_path(run.folder)),
-            "split": self.split,
-            "bss_eval": "none",
-            "device": device,
-            "output": str(scores),
-        }
-        job = start_process(["evaluate", *to_flags(flags)], run.folder / _EVALUATION)
-        try:
-            while job.poll() is None:
-                yield f"scoring on {device}"
-        finally:
-            if job.poll() is None:
-                end_process(job.pid)
-        exit_status = job.poll() or 0
-        if exit_status in (0, 3) and scores.exists():  # 3: some recordings could not be used
-            return
-        reason = describe_end(exit_status) or job.read_log_end(1) or "it ended without a message"
-        raise WorkError(escape_braces(reason.removeprefix("absslab evaluate: ")))
+def _tell_failure(run: SweepRun, failure: SweepFailure) -> None:
+    reason = escape_braces(failure.reason)
+    give_notice(InputWarning(f"{run.title} has no scores: {reason}"))
 
 
 def _open_results(folder: Path, split: str) -> SweepResults:
