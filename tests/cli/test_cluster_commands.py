@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +104,14 @@ def test_when_the_scheduler_has_gone_the_same_command_goes_on(
     assert process.wait(timeout=120) == 0
     made = contents(tmp_path / "set")
     assert {name: made[name] for name in made if ".part" not in name} == whole
+
+
+def test_ctrl_c_ends_the_command_with_one_line(event_folder, cluster, tmp_path):
+    process = mix(event_folder, tmp_path / "set", cluster.address)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=120) == 130
+    *_, line = process.stderr.read().splitlines()
+    assert line == "absslab mix: interrupted; no file is left incomplete"
 
 
 def test_bad_clusters_leave_nothing_behind(event_folder, tmp_path, capsys):

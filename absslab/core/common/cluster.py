@@ -194,20 +194,19 @@ def _connect(scheduler: str) -> Iterator[Any]:
 
 def _check_address(scheduler: str) -> None:
     """Check that a scheduler answers; a client that fails would go on trying."""
-    address = escape_braces(scheduler)
     if not _ADDRESS.fullmatch(scheduler):
-        raise InputError(f"scheduler is {address}: expected an address such as {_EXAMPLE}")
+        raise InputError(f"scheduler is {scheduler}: expected an address such as {_EXAMPLE}")
     try:
         with ThreadPoolExecutor(1) as thread:  # this one may have a loop already, as in Jupyter
             identity = thread.submit(lambda: asyncio.run(_ask_identity(scheduler))).result()
         if identity["type"] != "Scheduler":
             raise InputError(
-                f"{address} is the address of a {str(identity['type']).lower()}: pass that of the "
-                "scheduler, which it printed when it started"
+                f"{scheduler} is the address of a {str(identity['type']).lower()}: pass that of "
+                "the scheduler, which it printed when it started"
             )
     except OSError:
         raise InputError(
-            f"the scheduler {address} can't be reached within {_TIMEOUT:g} s: is it running "
+            f"the scheduler {scheduler} can't be reached within {_TIMEOUT:g} s: is it running "
             "(dask scheduler), and may this machine connect to it?"
         ) from None
     except InputError:
@@ -285,8 +284,7 @@ def _check_versions(client: Any, scheduler: str) -> None:
         client.wait_for_workers(1, timeout=_TIMEOUT)
     except TimeoutError:
         raise InputError(
-            f"the scheduler {escape_braces(scheduler)} has no worker: start one with "
-            f"dask worker {escape_braces(scheduler)}"
+            f"the scheduler {scheduler} has no worker: start one with dask worker {scheduler}"
         ) from None
     try:
         versions = client.get_versions(check=False)
@@ -435,8 +433,8 @@ def _collect(client: Any, futures: Sequence[Any], scheduler: str) -> Iterator[An
                 had_workers_at = time.monotonic()
             elif time.monotonic() - had_workers_at > _PATIENCE:
                 raise WorkError(
-                    f"no worker is left at the scheduler {escape_braces(scheduler)}: start some "
-                    f"(dask worker {escape_braces(scheduler)}); what is complete stays, and the "
+                    f"no worker is left at the scheduler {scheduler}: start some "
+                    f"(dask worker {scheduler}); what is complete stays, and the "
                     "same command goes on"
                 ) from None
             continue
@@ -457,14 +455,14 @@ def _take_result(client: Any, future: Any, scheduler: str) -> tuple[list[InputWa
         return outcome
     except KilledWorker as error:
         raise WorkError(
-            f"workers of {escape_braces(scheduler)} ended again and again at the same job, the "
-            f"last one {escape_braces(error.last_worker.address)}, perhaps because the memory was "
+            f"workers of {scheduler} ended again and again at the same job, the "
+            f"last one {error.last_worker.address}, perhaps because the memory was "
             "full: its log may say why; what is complete stays"
         ) from None
     except CancelledError:
         if client.status == "running":
             raise WorkError(
-                f"the scheduler {escape_braces(scheduler)} has dropped the jobs, since somebody "
+                f"the scheduler {scheduler} has dropped the jobs, since somebody "
                 "has cancelled them or restarted its workers: what is complete stays, and the same "
                 "command goes on"
             ) from None
@@ -477,7 +475,7 @@ def _take_result(client: Any, future: Any, scheduler: str) -> tuple[list[InputWa
 
 def _lost_error(scheduler: str) -> WorkError:
     return WorkError(
-        f"the scheduler {escape_braces(scheduler)} has gone: what is complete stays; start it "
+        f"the scheduler {scheduler} has gone: what is complete stays; start it "
         "again, and the same command goes on"
     )
 

@@ -98,9 +98,12 @@ def test_workers_see_the_folder_and_the_files_and_nothing_is_left(cluster, tmp_p
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("address", ["nowhere", "http://127.0.0.1:80", "tcp://127.0.0.1:x"])
+@pytest.mark.parametrize(
+    "address", ["nowhere", "{here}", "http://127.0.0.1:80", "tcp://127.0.0.1:x"]
+)
 def test_what_is_no_address_is_told(address):
-    assert "expected an address such as tcp://host:8786" in refusal(address)
+    expected = f"scheduler is {address}: expected an address such as tcp://host:8786"
+    assert refusal(address) == expected
 
 
 def test_a_scheduler_that_is_not_there_is_told():
