@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": "mix, train, evaluate and separate the built-in recordings, and write a report",
     "mix": "make a folder of mixtures from isolated recordings",
+    "pack": "pack recordings into shards, for corpora that are larger than a disk",
     "train": "train a model on weakly labelled recordings, or resume an interrupted run",
     "evaluate": "score a checkpoint, or sounds of another program: tags, events, masks, sources",
     "benchmark": "mix, train and score under conditions of rising difficulty, for several seeds",
@@ -69,6 +70,7 @@ _SAVE_MEMORY = {  # what to do when the memory is full
     "train": "try a smaller --batch_size, --in_memory False or --clip_length 10, or another "
     "--device; a run goes on from its last.ckpt",
     "mix": "try fewer --n_workers or a shorter --length; the same command goes on",
+    "pack": "try a shorter --clip_length; the same command goes on",
     "separate": "try --device cpu, or fewer channels; files that are done stay",
     "sweep": "the same command goes on; try a smaller --batch_size, or other --devices",
     "benchmark": "the same command goes on; try --n_workers 1, or another --device",

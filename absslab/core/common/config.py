@@ -10,7 +10,7 @@ import math
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -198,6 +198,7 @@ def add_flags(
     config_class: type[Config],
     *,
     defaults: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
 ) -> None:
     """Add a flag for each field; the namespace holds only flags that are given.
 
@@ -205,11 +206,14 @@ def add_flags(
         parser: the parser that gets a group of flags, with the docstring of the class as its title.
         config_class: the config whose fields become flags.
         defaults: shown in the help instead of the fields' own defaults.
+        without: names of fields that get no flag.
     """
     hints = typing.get_type_hints(config_class)
     defaults = resolve_aliases(config_class, defaults or {})
     group = parser.add_argument_group(*describe_config(config_class))
     for field in dataclasses.fields(config_class):
+        if field.name in without:
+            continue
         hint = hints[field.name]
         _, is_tuple, optional = _element_type(hint)
         metavar = _metavar(field, hint)

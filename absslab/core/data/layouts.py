@@ -44,6 +44,7 @@ _N_LISTED = 10  # number of missing recordings that one line names
 _TABLE_SUFFIXES = (".csv", ".tsv")
 _BOOK_SUFFIXES = (".xlsx", ".xls", ".ods")
 TUT_RARE = "TUT_rare_2017"
+SHARDS = "weakly_labelled_shards"
 LAYOUT_ALIASES = {  # the thesis' names
     "DCASE2013_remixed_data_set": "mixture_folder",
     "DCASE2013RemixedDataSet": "mixture_folder",
@@ -83,6 +84,7 @@ class DataConfig(Config):
     data_set_type: str = option(
         "mixture_folder",
         "layout of the folder: mixture_folder (which absslab mix writes), weakly_labelled_folder, "
+        "weakly_labelled_shards (which absslab pack writes), "
         f"TUT_rare_2017 (as Kong's code of 2017 mixed it), or a corpus as it is unpacked: "
         f"{', '.join(CORPORA)}",
         metavar="NAME",
@@ -454,9 +456,23 @@ def _read_tut_rare(config: DataConfig, folder: Path) -> LabelledFolder:
     return read_tut_rare(settings, folder, config.audio_folder, config.yaml_file)
 
 
+def _refuse_shards(_config: DataConfig, folder: Path) -> LabelledFolder:
+    """Say what can be done with shards, whose recordings are no files.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(
+        "{path} has shards, which absslab train and absslab evaluate read in sequence: for all "
+        "else pass files; tar -xf writes those of a shard",
+        path=folder,
+    )
+
+
 LAYOUTS: dict[str, Layout] = {
     "mixture_folder": read_mixture_folder,
     "weakly_labelled_folder": read_weakly_labelled_folder,
+    SHARDS: _refuse_shards,
     TUT_RARE: _read_tut_rare,
     **{name: partial(_read_corpus, reader) for name, reader in CORPORA.items()},
 }
