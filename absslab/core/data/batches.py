@@ -3,10 +3,10 @@
 Axes: B batch, K classes, N samples, R sources of all recordings of a batch, E events of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -73,7 +73,9 @@ class Loaded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
+    """A clip that has been read."""
+
     index: int
     waveform: Tensor  # (N,)
     sources: dict[int, Tensor] | None
@@ -91,10 +93,27 @@ def load_batches(clips: Clips, groups: Sequence[list[int]], n_loaders: int) -> I
         InputError: a clip can't be read.
         WorkError: one of the processes was killed.
     """
+    return load_items(_ReadableItems(clips), groups, n_loaders)
+
+
+def load_items(
+    items: Dataset[Item | Exception], groups: Iterable[list[Any]], n_loaders: int
+) -> Iterator[Loaded]:
+    """Read the items of each batch.
+
+    Args:
+        items: returns an item, or why it can't be read.
+        groups: what the items of each batch are asked for by. It is drawn ahead.
+        n_loaders: number of processes that read ahead.
+
+    Raises:
+        InputError: an item can't be read.
+        WorkError: one of the processes was killed.
+    """
     if n_loaders and not can_share_work():
         n_loaders = 0
     loader: DataLoader[Loaded | Exception] = DataLoader(
-        _ReadableItems(clips),  # type: ignore[arg-type]
+        items,  # type: ignore[arg-type]
         batch_sampler=groups,
         num_workers=n_loaders,
         collate_fn=_pad,
@@ -133,7 +152,7 @@ def explain_killed_loaders(n_loaders: int) -> Iterator[None]:
         ) from None
 
 
-class _ReadableItems(Dataset[_Item | Exception]):
+class _ReadableItems(Dataset[Item | Exception]):
     """Clips with their indices; one that can't be read is replaced by its error.
 
     An error raised in a loader's process would arrive as a traceback of many lines.
@@ -142,20 +161,20 @@ class _ReadableItems(Dataset[_Item | Exception]):
     def __init__(self, clips: Clips):
         self.clips = clips
 
-    def __getitem__(self, index: int) -> _Item | Exception:
+    def __getitem__(self, index: int) -> Item | Exception:
         try:
-            return _Item(index, self.clips[index], self.clips.sources(index))
+            return Item(index, self.clips[index], self.clips.sources(index))
         except (InputError, OSError, MemoryError) as error:
             return error
 
 
-def _pad(items: list[_Item | Exception]) -> Loaded | Exception:
+def _pad(items: list[Item | Exception]) -> Loaded | Exception:
     """Pad waveforms to the longest, and join the sources of all recordings.
 
     They are arrays, which come from a loader's process through a pipe. Tensors would come through
     shared memory, of which a container has little: a loader that finds none dies.
     """
-    read: list[_Item] = []
+    read: list[Item] = []
     for item in items:
         if isinstance(item, Exception):
             return item
@@ -173,7 +192,7 @@ def _pad(items: list[_Item | Exception]) -> Loaded | Exception:
 
 
 def _join_sources(
-    items: Sequence[_Item], n_samples: int
+    items: Sequence[Item], n_samples: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Join the sources of recordings to waveforms (R, N), recordings (R,) and classes (R,)."""
     if items[0].sources is None:

@@ -12,7 +12,7 @@ from typing import Self
 from absslab.core.common.files import temporary_sibling
 from absslab.core.data.shards.shard_index import SampleLabels, Shard, recording_key
 
-_END = 2 * tarfile.BLOCKSIZE  # zeros that end a tar file
+END_SIZE = 2 * tarfile.BLOCKSIZE  # zeros that end a tar file
 
 
 class ShardFile:
@@ -76,7 +76,7 @@ class ShardFile:
         Args:
             split: of its recordings.
         """
-        self._write(bytes(_END))
+        self._write(bytes(END_SIZE))
         self._file.close()
         os.replace(self._file.name, self.path)
         sha256 = self._checksum.hexdigest()
