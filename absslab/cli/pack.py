@@ -11,7 +11,14 @@ from absslab.core.data.layouts import SHARDS, DataConfig
 from absslab.core.data.shards.packing import PackConfig, pack_steps
 
 # They say how a training reads recordings, which packing reads once.
-_ONLY_FOR_TRAINING = ("data_folder", "in_memory", "feature_store", "n_loaders")
+_ONLY_FOR_TRAINING = (
+    "data_folder",
+    "in_memory",
+    "feature_store",
+    "n_loaders",
+    "shuffle_buffer",
+    "shard_timeout",
+)
 
 
 def run(arguments: Sequence[str]) -> LeftOut:

@@ -18,6 +18,7 @@ from absslab.core.common.process_start import start_processes
 from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.common.signals import raise_if_interrupted
 from absslab.core.data.class_names import list_classes
+from absslab.core.data.shards.places import resolve_place
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.thesis.command_line import is_thesis_command, translate_command
 from absslab.core.training.epoch_lines import print_epochs
@@ -173,7 +174,7 @@ def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> E
     for name in (*paths, "initial_weights"):
         if given.get(name):
             # A checkpoint is also used from other working directories.
-            given[name] = str(Path(given[name]).resolve())
+            given[name] = resolve_place(given[name])
     if checkpoint:
         if given.get("initial_weights"):
             raise InputError(

@@ -107,6 +107,20 @@ class SavedDocument:
         content = read_json(path)
         if isinstance(content, dict):
             content = {**(otherwise or {}), **content}
+        return cls.from_content(content, path, command)
+
+    @classmethod
+    def from_content(cls, content: object, path: str | Path, command: str) -> Self:
+        """Make a document from what its file holds.
+
+        Args:
+            content: of the file, as JSON.
+            path: of the file, for messages.
+            command: the command that writes such files, for messages.
+
+        Raises:
+            InputError: see `read`.
+        """
         if not isinstance(content, dict) or content.get("format") != cls.FORMAT:
             raise InputError(f"{{path}} was not written by {command}", path=path)
         check_version(content, path, newest=cls.VERSION)

@@ -100,20 +100,30 @@ class AudioDataSet(Dataset[Tensor]):
             seconds[self.recordings[clip.recording].path] += length / self.sampling_rate
         return seconds
 
-    def max_per_recording(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def label_counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return how many clips are known to have, and how many to lack, each class: (K,) each."""
+        labels = self.labels
+        return (labels == 1).sum(0), (labels == 0).sum(0)
+
+    def max_per_recording(
+        self, labels: np.ndarray, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Combine values of clips to values of whole recordings: the maximum over the clips.
 
         Args:
-            values: values of the clips, (number of clips, K).
+            labels: labels of the clips, (number of clips, K).
+            values: values of the clips, likewise.
 
         Returns:
             the labels of the recordings, and the maximum over the clips of each recording, both
             (number of recordings, K).
         """
-        labels = self._recording_labels()
-        highest = np.zeros_like(labels)
-        np.maximum.at(highest, [clip.recording for clip in self.clips], values)
-        return labels, highest
+        owners = [clip.recording for clip in self.clips]
+        highest = np.zeros((len(self.recordings), len(self.classes)), labels.dtype)
+        np.maximum.at(highest, owners, values)
+        recording_labels = np.zeros_like(highest)
+        recording_labels[owners] = labels  # all clips have the labels of their recording
+        return recording_labels, highest
 
     def _recording_labels(self) -> np.ndarray:
         table = np.zeros((len(self.recordings), len(self.classes)), np.float32)
@@ -223,6 +233,10 @@ class AudioDataSet(Dataset[Tensor]):
                 clips.append(clip._replace(recording=numbers[path]))
                 lengths.append(length)
         return replace(self, recordings=kept, clips=clips, lengths=lengths)
+
+    def first(self, n_recordings: int) -> "AudioDataSet":
+        """Return a data set of the first recordings alone."""
+        return self.without([item.path for item in self.recordings[n_recordings:]])
 
     def batches(
         self, batch_size: int, *, rng: np.random.Generator | None = None, n_loaders: int = 0

@@ -92,7 +92,8 @@ class DataConfig(Config):
     )
     data_folder: str = option(
         "",
-        "folder of the recordings and their weak labels",
+        "folder of the recordings and their weak labels; of shards also a URL, or pipe: and a "
+        "command with {name} in the place of a shard's name",
         metavar="FOLDER",
         required=True,
     )
@@ -150,7 +151,22 @@ class DataConfig(Config):
         metavar="FOLDER",
     )
     n_loaders: int = option(
-        0, "with in_memory False: number of processes that read batches ahead; 0: none", at_least=0
+        0,
+        "with in_memory False, and of shards: number of processes that read batches ahead; 0: none",
+        at_least=0,
+    )
+    shuffle_buffer: int = option(
+        1000,
+        "of shards: number of recordings that wait, not decoded, to be drawn in random order; "
+        "those of all processes together",
+        at_least=1,
+    )
+    shard_timeout: float = option(
+        60.0,
+        "of shards behind a URL or a command: time without a byte after which reading is tried "
+        "again",
+        unit="s",
+        above=0,
     )
 
     def __post_init__(self) -> None:
@@ -485,6 +501,8 @@ def find_table_folder(config: DataConfig, path: str | Path) -> Path:
         config: of the data set.
         path: of one of its recordings.
     """
+    if config.data_set_type == SHARDS:
+        return Path()  # names begin with that of the shard
     if config.data_set_type == "mixture_folder":
         return Path(path).parent  # each split has its own tables
     if config.data_set_type == TUT_RARE:

@@ -8,6 +8,7 @@ from .events import TrainingOutcome as TrainingOutcome
 from .events import TrainingStarted as TrainingStarted
 from .experiment import Experiment as Experiment
 from .experiment import train_or_resume as train_or_resume
+from .folder_source import TrainingData as TrainingData
 from .recipes import RECIPES as RECIPES
 from .recipes import apply_recipe as apply_recipe
 from .run_directory import RunReader as RunReader
@@ -15,5 +16,4 @@ from .run_directory import request_stop as request_stop
 from .settings import RunConfig as RunConfig
 from .settings import Settings as Settings
 from .trainer import Trainer as Trainer
-from .trainer import TrainingData as TrainingData
 from .trainer import build_trainer as build_trainer

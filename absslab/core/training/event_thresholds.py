@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from absslab.core.common.errors import InputError, InputWarning, Reason
+import numpy as np
+
+from absslab.core.common.errors import InputError, InputWarning, Reason, WorkError
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import LongWork, Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet
@@ -30,7 +32,6 @@ from absslab.core.separation.threshold_choice import (
 from absslab.core.separation.true_events import find_sounding_events
 from absslab.core.training.run_directory import RunWriter
 from absslab.core.training.settings import Settings
-from absslab.core.training.supervision import table_folder
 from absslab.core.training.trainer import Trainer
 
 
@@ -54,14 +55,16 @@ def threshold_steps(
     if choice == "none" or not checkpoint.is_file():
         return
     validation = trainer.data.validation
-    folder = table_folder(settings, validation.recordings)
-    events = None if choice == "tags" else _read_events(validation, folder, reader)
+    folder = trainer.data.strong_label_folder
+    events = None
+    if choice != "tags" and isinstance(validation, AudioDataSet) and folder is not None:
+        events = _read_events(validation, folder, reader)
     if events is None and choice == "events":
         give_notice(
             InputWarning(
                 "thresholds of events are chosen by weak labels alone: the validation recordings "
                 "have no strong labels in {folder}",
-                folder=folder,
+                folder=folder or settings.data.data_folder,
             )
         )
     loaded = load_checkpoint(checkpoint, trainer.model.device)
@@ -71,11 +74,17 @@ def threshold_steps(
     kinds = (activity,) if events is None else CANDIDATE_ACTIVITIES
     recordings = []
     try:
-        for n_done, item in enumerate(validation.recordings):
+        rate = loaded.model.front_end.config.sampling_rate
+        for n_done, (item, waveform) in enumerate(trainer.data.validation_sounds(rate)):
             yield Progress(n_done, len(validation))
             known = (events or {}).get(item.path)
-            recordings.append(detect_recording(separator, item, known, config, kinds))
-    except (InputError, OSError, MemoryError) as error:  # the training itself is over and saved
+            recordings.append(detect_recording(separator, item, known, config, kinds, waveform))
+    except (
+        InputError,
+        WorkError,
+        OSError,
+        MemoryError,
+    ) as error:  # the training itself is over and saved
         reason = Reason.of(error)
         if not reason.text:  # of a memory error
             reason = Reason("the memory is full", "the memory is full")
@@ -126,6 +135,7 @@ def detect_recording(
     events: list[SoundEvent] | None,
     config: DetectionConfig,
     activities: Sequence[str] = CANDIDATE_ACTIVITIES,
+    waveform: np.ndarray | None = None,
 ) -> DetectedRecording:
     """Compute the activity of a recording, and find when its labelled events sound.
 
@@ -135,9 +145,11 @@ def detect_recording(
         events: its strong labels, if they are known.
         config: how its classes are tagged.
         activities: kinds of activity to compute.
+        waveform: of the recording at the model's rate (N,), if it has been read.
     """
     rate = separator.model.front_end.config.sampling_rate
-    waveform = load_recording(recording, rate)  # (N,)
+    if waveform is None:
+        waveform = load_recording(recording, rate)
     curves = {
         kind: ActivityCurves(separator.hop, replace(config, activity=kind)) for kind in activities
     }

@@ -12,6 +12,7 @@ from absslab.core.common.config import format_setting
 from absslab.core.common.devices import choose_device, split_devices
 from absslab.core.common.errors import (
     InputError,
+    WorkError,
     describe_shortage,
     escape_braces,
     shorten,
@@ -19,16 +20,10 @@ from absslab.core.common.errors import (
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import copy_notices
 from absslab.core.common.process_group import Processes, find_processes
-from absslab.core.common.progress import LongWork, Result, Steps
-from absslab.core.data.audio_data_set import (
-    AudioDataSet,
-    check_steps,
-    data_set_steps,
-)
 from absslab.core.data.batches import explain_killed_loaders
 from absslab.core.data.class_names import list_classes
-from absslab.core.data.identical_files import mark_files
-from absslab.core.model.checkpoint import save_checkpoint
+from absslab.core.data.layouts import SHARDS
+from absslab.core.data.shards.places import resolve_place
 from absslab.core.model.separation_model import SeparationModel, build_model
 from absslab.core.training.event_thresholds import threshold_steps
 from absslab.core.training.events import (
@@ -39,7 +34,7 @@ from absslab.core.training.events import (
     TrainingOutcome,
     TrainingStarted,
 )
-from absslab.core.training.feature_store import FeatureStore, store_path, store_steps
+from absslab.core.training.folder_source import FolderPreparation, report_task
 from absslab.core.training.initial_weights import InitialWeights
 from absslab.core.training.recording_length import fix_recording_length
 from absslab.core.training.resumption import (
@@ -57,17 +52,13 @@ from absslab.core.training.run_directory import (
     check_save_path,
     run_directory,
 )
+from absslab.core.training.saving import RunSaver
 from absslab.core.training.settings import Settings, canonical_config
-from absslab.core.training.supervision import add_truth, check_supervision
-from absslab.core.training.trainer import Trainer, TrainingData, build_trainer
-from absslab.core.training.training_labels import (
-    Labels,
-    check_alike,
-    check_clips_alike,
-    check_remaining,
-    fingerprint_of,
-    read_labels,
-)
+from absslab.core.training.shard_source import ShardedRecordings
+from absslab.core.training.supervision import check_supervision
+from absslab.core.training.trainer import Trainer, build_trainer
+from absslab.core.training.training_labels import Labels, check_alike, read_labels
+from absslab.core.training.training_source import RecordingSet
 
 TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
 Preparation = Generator[TaskStep, None, Trainer]
@@ -82,12 +73,15 @@ class Experiment:
         checkpoint: content of the `last.ckpt` of a run to resume.
         resumed: the run directory of this checkpoint.
         scheduler: address of a dask scheduler whose workers fill the feature store; empty: none.
+        may_run: whether the user has stated `data_folder`, which may be a command, rather than a
+            checkpoint.
     """
 
     settings: Settings
     checkpoint: Mapping[str, Any] | None = None
     resumed: Path | None = None
     scheduler: str = ""
+    may_run: bool = True
 
     @classmethod
     def resume(
@@ -123,7 +117,7 @@ class Experiment:
                 f"n_epochs is {training.n_epochs}, but {n_done} epochs are done: "
                 "pass a larger number"
             )
-        return cls(settings, content, folder)
+        return cls(settings, content, folder, may_run="data_folder" in (changes or {}))
 
     def run(self) -> TrainingSteps:
         """Prepare and train, and keep the run directory up to date, with all notices in its log.
@@ -159,8 +153,8 @@ class Experiment:
             folder=run_directory(settings.run.save_path),
         )
         left_out.check()
-        labels = read_labels(settings, self.checkpoint, left_out)
-        check_alike(processes, settings, self.checkpoint, [*labels.train, *labels.validation])
+        labels = self._read_recordings(left_out)
+        check_alike(processes, settings, self.checkpoint, labels)
         initial = self._open_initial_weights()
         if not processes.is_first:
             return (yield from self._assist(processes, labels, left_out, initial))
@@ -171,14 +165,16 @@ class Experiment:
         warn_about_lost_metrics(writer.folder, epoch)
         n_epochs = settings.training.n_epochs
         state = "failed"
+        saver = RunSaver(settings, writer)
         try:
             with explain_killed_loaders(settings.data.n_loaders):
-                for event in self._prepare_and_train(labels, left_out, writer, initial):
+                for event in self._prepare_and_train(labels, left_out, saver, writer, initial):
                     if isinstance(event, TrainingStarted):
                         n_epochs = event.n_epochs
                     if isinstance(event, EpochResult):
                         epoch = event.epoch
                     elif _shall_stop(event, processes, writer.is_stop_requested):
+                        saver.save_place()
                         state = "stopped"
                         break
                     _report(event, writer)
@@ -186,10 +182,14 @@ class Experiment:
                 else:
                     state = "finished"
         except (KeyboardInterrupt, GeneratorExit):
+            if processes.size == 1:  # several may be at different steps
+                saver.save_place()
             state = "stopped"
             raise
         except BaseException as error:
             with suppress(OSError):  # on a full disk the error that is raised says so
+                if processes.size == 1 and isinstance(error, InputError | WorkError):
+                    saver.save_place()  # recordings can't be read on, but may be later
                 writer.log(f"failed: {shorten(' '.join(str(error).split()))}")
                 writer.log(f"failed after epoch {epoch}")
                 writer.write_status("failed", epoch=epoch)
@@ -205,16 +205,20 @@ class Experiment:
     def _assist(
         self,
         processes: Processes,
-        labels: Labels,
+        labels: Labels | ShardedRecordings,
         left_out: LeftOut,
         initial: InitialWeights | None,
     ) -> TrainingSteps:
         """Train as a process that is not the first one, and writes nothing."""
         state = "finished"
+        saver = RunSaver(self.settings, None)
         with explain_killed_loaders(self.settings.data.n_loaders):
             trainer = yield from self._prepare(labels, left_out, initial)
+            saver.begin(trainer)
             for event in trainer.run():
+                saver.save(event)
                 if _shall_stop(event, processes):
+                    saver.save_place()
                     state = "stopped"
                     break
                 yield event
@@ -242,8 +246,14 @@ class Experiment:
         """
         self._check_settings()
         left_out = LeftOut("train", on_error=self.settings.run.on_error)
-        labels = read_labels(self.settings, self.checkpoint, left_out)
-        return (yield from self._prepare(labels, left_out, self._open_initial_weights()))
+        recordings = self._read_recordings(left_out)
+        return (yield from self._prepare(recordings, left_out, self._open_initial_weights()))
+
+    def _read_recordings(self, left_out: LeftOut) -> Labels | ShardedRecordings:
+        """Read which recordings there are, without opening one."""
+        if self.settings.data.data_set_type == SHARDS:
+            return ShardedRecordings.open(self.settings, self.checkpoint, may_run=self.may_run)
+        return read_labels(self.settings, self.checkpoint, left_out)
 
     def _check_settings(self) -> None:
         """Check the settings that can be checked without reading files."""
@@ -262,59 +272,30 @@ class Experiment:
         return InitialWeights.open(path, self.settings.models)
 
     def _prepare(
-        self, labels: Labels, left_out: LeftOut, initial: InitialWeights | None
+        self,
+        recordings: Labels | ShardedRecordings,
+        left_out: LeftOut,
+        initial: InitialWeights | None,
     ) -> Preparation:
         settings = self.settings
         processes = find_processes()
-        train = yield from _report_task(
-            "indexing training recordings",
-            self._data_set_steps(labels, "train", left_out),
-        )
-        validation = yield from _report_task(
-            "indexing validation recordings",
-            self._data_set_steps(labels, "validation", left_out),
-        )
-        torch.manual_seed(settings.training.seed)
-        device = choose_device(settings.run.device, processes)
-        if not train.lengths:
-            left_out.stop_if_any()
-            check_remaining(labels, train, validation, left_out)
-        model = build_model(fix_recording_length(settings.models, train), labels.classes)
-        if initial is not None:
-            initial.copy_to(model)
-        model = model.to(device)
-        if self.checkpoint is None:
-            if processes.is_first:
-                train = yield from self._check_steps("training", train, model, left_out)
-                validation = yield from self._check_steps("validation", validation, model, left_out)
-            unusable = processes.share(left_out.files)
-            if not processes.is_first:
-                for item in unusable:
-                    left_out.add(item.file, item.error)
-                paths = {item.file for item in unusable}
-                train, validation = train.without(paths), validation.without(paths)
-            left_out.stop_if_any()
-            check_remaining(labels, train, validation, left_out)
-        stores: tuple[FeatureStore, FeatureStore] | None = None
-        if folder := settings.data.feature_store:
-            # The first process makes the stores; where a machine does not see them, its first one.
-            for number in (processes.rank, processes.local_rank):
-                if number > 0:
-                    processes.wait()
-            train_store = yield from _report_task(
-                "computing training features",
-                store_steps(folder, train, model.front_end, self.scheduler),
+
+        def build(train: RecordingSet) -> SeparationModel:
+            torch.manual_seed(settings.training.seed)
+            device = choose_device(settings.run.device, processes)
+            model = build_model(fix_recording_length(settings.models, train), recordings.classes)
+            if initial is not None:
+                initial.copy_to(model)
+            return model.to(device)
+
+        if isinstance(recordings, ShardedRecordings):
+            steps = recordings.run(build)
+        else:
+            folder = FolderPreparation(
+                recordings, settings, self.checkpoint, left_out, processes, self.scheduler
             )
-            validation_store = yield from _report_task(
-                "computing validation features",
-                store_steps(folder, validation, model.front_end, self.scheduler),
-            )
-            for number in (processes.rank, processes.local_rank):
-                if number == 0:
-                    processes.wait()
-            stores = (train_store, validation_store)
-        check_clips_alike(processes, [train, validation])
-        data = TrainingData(train, validation, stores, settings.data.n_loaders)
+            steps = folder.run(build)
+        model, data = yield from steps
         trainer = build_trainer(model, settings.training, settings.augmentation, data, processes)
         if self.checkpoint is not None:
             self._load_state(trainer, self.checkpoint)
@@ -322,7 +303,7 @@ class Experiment:
         if processes.is_first:
             # initial weights come with the statistics of the features
             for n_read in trainer.examine_recordings(fit_features=initial is None):
-                yield TaskStep("reading training recordings", n_read, len(train))
+                yield TaskStep("reading training recordings", n_read, data.n_examined)
         trainer.copy_from_first()
         return trainer
 
@@ -335,107 +316,52 @@ class Experiment:
             checkpoint = run_directory(self.settings.run.save_path) / "last.ckpt"
             raise damage_error(checkpoint, error) from None
 
-    def _check_steps(
-        self, kind: str, data_set: AudioDataSet, model: SeparationModel, left_out: LeftOut
-    ) -> Generator[TaskStep, None, AudioDataSet]:
-        """Decode recordings, unless a store holds their features, and leave out the bad ones."""
-        folder = self.settings.data.feature_store
-        if folder and store_path(folder, data_set, model.front_end).exists():
-            return data_set
-        return (
-            yield from _report_task(f"checking {kind} recordings", check_steps(data_set, left_out))
-        )
-
-    def _data_set_steps(self, labels: Labels, split: str, left_out: LeftOut) -> Steps[AudioDataSet]:
-        """Read the headers of the recordings of a split, and what the supervision needs."""
-        data = self.settings.data
-        data_set = yield from data_set_steps(
-            getattr(labels, split),
-            labels.classes,
-            self.settings.features.sampling_rate,
-            in_memory=data.in_memory and not data.feature_store,
-            clip_length=data.clip_length,
-            left_out=None if self.checkpoint else left_out,  # a resumed run needs them all
-        )
-        reader = labels.event_readers[split]
-        return add_truth(data_set, self.settings, reader, is_whole=not left_out)
-
     def _prepare_and_train(
         self,
-        labels: Labels,
+        recordings: Labels | ShardedRecordings,
         left_out: LeftOut,
+        saver: RunSaver,
         writer: RunWriter,
         initial: InitialWeights | None,
     ) -> Iterator[TrainingEvent]:
-        trainer = yield from self._prepare(labels, left_out, initial)
+        trainer = yield from self._prepare(recordings, left_out, initial)
         left_out.write()
         if left_out:
             writer.log(left_out.summary())
         data_state = {
-            "data": fingerprint_of(trainer.data.train.recordings),
+            "data": trainer.data.fingerprint(),
             "left_out": left_out.reasons(self.settings.data.data_folder),
         }
         # By which recordings are known again where the model is scored on others.
-        sets = (trainer.data.train, trainer.data.validation)
-        paths = [recording.path for data_set in sets for recording in data_set.recordings]
         before: Sequence[str] = ()  # of the model to begin with
+        metrics: Mapping[str, float | None] | None = None
         if initial is not None:
             before = initial.trained_on
         elif self.checkpoint is not None:
             before = self.checkpoint["made"].get("trained_on", ())
-        trained_on = sorted({*before, *mark_files(paths).values()})
+            metrics = self.checkpoint["made"].get("metrics")
+        trained_on = sorted({*before, *trainer.data.marks().values()})
+        saver.begin(trainer, data_state, trained_on, metrics)
         names = self.settings.run.device
         yield TrainingStarted(
             device=names if len(split_devices(names)) > 1 else str(trainer.model.device),
             precision=trainer.precision,
             n_recordings=len(trainer.data.train),
             n_validation_recordings=len(trainer.data.validation),
-            n_classes=len(labels.classes),
+            n_classes=len(recordings.classes),
             epoch=trainer.epoch,
             n_epochs=trainer.n_epochs,
             n_left_out=len(left_out),
-            classes=tuple(labels.classes),
+            classes=tuple(recordings.classes),
         )
         for event in trainer.run():
-            if isinstance(event, EpochResult):
-                self._save(event, trainer, writer, data_state, trained_on)
+            saver.save(event)
             yield event
-        reader = labels.event_readers["validation"]
-        yield from _report_task(
+        reader = recordings.event_readers["validation"]
+        yield from report_task(
             "choosing thresholds of events",
             threshold_steps(self.settings, trainer, writer, reader),
         )
-
-    def _save(
-        self,
-        result: EpochResult,
-        trainer: Trainer,
-        writer: RunWriter,
-        data_state: Mapping[str, Any],
-        trained_on: Sequence[str],
-    ) -> None:
-        """Save the best model, then the metrics, then the state: a kill between loses nothing."""
-        configs = fix_recording_length(self.settings.models, trainer.data.train)
-        model = trainer.average.model
-        made = {
-            "settings": self.settings.to_json(),
-            "epoch": result.epoch,
-            "metrics": result.metrics,
-            "n_left_out": len(data_state["left_out"]),
-            "trained_on": list(trained_on),
-        }
-        if result.is_best:
-            save_checkpoint(writer.save_path, model, configs, made)
-        keep_every = self.settings.run.keep_every
-        if keep_every and result.epoch % keep_every == 0:
-            save_checkpoint(writer.epoch_checkpoint_path(result.epoch), model, configs, made)
-        writer.add_metrics(result.to_json())
-        state = {**trainer.state(), **data_state}
-        save_checkpoint(writer.last_checkpoint, model, configs, made, resume=state)
-        metric = self.settings.training.metric
-        score = result.metrics[metric] if result.metrics else None
-        scores = "" if score is None else f", validation {metric} {score:.4f}"
-        writer.log(f"epoch {result.epoch}: loss {result.losses['total']:.4f}{scores}")
 
 
 def _shall_stop(event: TrainingEvent, processes: Processes, is_requested: bool = False) -> bool:
@@ -474,14 +400,6 @@ def _report(event: TrainingEvent, writer: RunWriter) -> None:
             writer.write_status("running", epoch=event.epoch, step=0)
 
 
-def _report_task(task: str, steps: Steps[Result]) -> Generator[TaskStep, None, Result]:
-    """Yield the progress of long work with the name of the task."""
-    work = LongWork(steps)
-    for step in work:
-        yield TaskStep(task, step.done, step.total)
-    return work.result
-
-
 def train_or_resume(
     values: Mapping[str, Any],
 ) -> Generator[TrainingEvent, None, TrainingOutcome | None]:
@@ -500,7 +418,7 @@ def train_or_resume(
         InputError: see `Experiment.run`; also a run of other settings in the same place.
     """
     places = {
-        name: str(Path(values[name]).resolve())
+        name: resolve_place(values[name])
         for name in (*PLACES_OF_DATA, "save_path", "initial_weights")
         if values.get(name)
     }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from absslab.core.data.layouts import TUT_RARE
+from absslab.core.data.layouts import SHARDS, TUT_RARE
 from absslab.core.training.settings import Settings
 
 
@@ -25,13 +25,29 @@ _POOL_PARTS = ("k_f", "k_t", "s_f", "s_t", "p_f", "p_t", "pad_type")
 _RULES = (
     _Rule(
         ("n_loaders",),
-        lambda settings: settings.data.in_memory or bool(settings.data.feature_store),
+        lambda settings: (
+            settings.data.data_set_type != SHARDS
+            and (settings.data.in_memory or bool(settings.data.feature_store))
+        ),
         "without --in_memory False: recordings are kept in memory",
     ),
     _Rule(
         ("in_memory",),
         lambda settings: bool(settings.data.feature_store),
         "with --feature_store, from which features are read",
+    ),
+    _Rule(
+        ("shuffle_buffer", "shard_timeout"),
+        lambda settings: settings.data.data_set_type != SHARDS,
+        f"without --data_set_type {SHARDS}",
+    ),
+    _Rule(
+        (
+            *("in_memory", "clip_length", "labels", "class_columns", "class_categories"),
+            *("split_percentages", "split_seed", "origin_pattern", "test_fold"),
+        ),
+        lambda settings: settings.data.data_set_type == SHARDS,
+        f"with --data_set_type {SHARDS}: absslab pack has settled it",
     ),
     _Rule(
         ("split_percentages", "split_seed", "origin_pattern", "test_fold"),

@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from absslab.core.common.errors import InputError
-from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.model.border_frames import find_seen_frames
 from absslab.core.model.pooling import find_pooling
 from absslab.core.model.separation_model import ModelConfigs
+from absslab.core.training.training_source import RecordingSet
 
 
-def fix_recording_length(configs: ModelConfigs, train: AudioDataSet) -> ModelConfigs:
+def fix_recording_length(configs: ModelConfigs, train: RecordingSet) -> ModelConfigs:
     """Return the configs of a model with the length of its training recordings, if it needs one.
 
     Args:

@@ -1,5 +1,6 @@
 """Schedules of the learning rate, per epoch or per step."""
 
+import warnings
 from typing import Any, Self
 
 import torch
@@ -86,7 +87,10 @@ class CountingSchedule(Schedule):
     def after_epoch(self, score: float | None) -> None:
         """Count the epoch."""
         if self.unit == "epochs":
-            self.scheduler.step()
+            with warnings.catch_warnings():
+                # A run that goes on after the last step of an epoch has not called the optimizer.
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+                self.scheduler.step()
 
 
 class StepSchedule(CountingSchedule):

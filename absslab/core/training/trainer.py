@@ -4,9 +4,10 @@ A run that is interrupted and resumed ends with exactly the weights of an uninte
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from absslab.core.common.devices import PRECISIONS, choose_precision
 from absslab.core.common.errors import InputError, InputWarning
 from absslab.core.common.notices import give_notice
 from absslab.core.common.process_group import ALONE, Processes
-from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.common.signals import defer_interrupts
 from absslab.core.data.batches import Batch
 from absslab.core.model.separation_model import SeparationModel
 from absslab.core.model.shared_batch_norm import share_batch_norms
@@ -28,71 +29,16 @@ from absslab.core.training.batch_gradient import (
     build_batch_gradient,
 )
 from absslab.core.training.config import TrainingConfig
+from absslab.core.training.epoch_place import EpochPlace
 from absslab.core.training.events import EpochResult, StepDone
-from absslab.core.training.feature_store import FeatureBatch, FeatureStore
 from absslab.core.training.losses import ShareTargets
 from absslab.core.training.objective import Objective
 from absslab.core.training.optimizers import OPTIMIZERS
 from absslab.core.training.schedules import Schedule, build_schedule
 from absslab.core.training.steady_classes import find_steady_classes
+from absslab.core.training.training_source import TrainingSource
 from absslab.core.training.validation import ValidationScores, choose_metric, validate
 from absslab.core.training.weight_average import WeightAverage, build_weight_average
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The recordings of a training, and how they are read.
-
-    Args:
-        train: recordings to train on.
-        validation: recordings to choose the best model by.
-        stores: stored features of both data sets, if they are used.
-        n_loaders: number of processes that read ahead.
-    """
-
-    train: AudioDataSet
-    validation: AudioDataSet
-    stores: tuple[FeatureStore, FeatureStore] | None = None
-    n_loaders: int = 0
-
-    def train_parts(
-        self, batch_size: int, rng: np.random.Generator, processes: Processes
-    ) -> Iterator[BatchPart]:
-        """Yield what a process has of each of the shuffled batches of the training recordings.
-
-        Args:
-            batch_size: number of recordings of a batch, those of all processes together.
-            rng: source of randomness for shuffling, the same in all processes.
-            processes: between which each batch is divided.
-        """
-        groups = self.train.groups(batch_size, rng=rng)
-        own = [group[processes.rank :: processes.size] for group in groups]
-        batches = self._read(0, [part for part in own if part])
-        for group, part in zip(groups, own, strict=True):
-            batch: Batch | FeatureBatch | None = None
-            if part:
-                batch = next(batches)
-            yield BatchPart(min(len(group), processes.size), batch)
-
-    def validation_batches(
-        self, batch_size: int, processes: Processes = ALONE
-    ) -> Iterator[Batch | FeatureBatch]:
-        """Yield batches of the validation recordings: one at a time where lengths differ.
-
-        Args:
-            batch_size: number of recordings of a batch.
-            processes: between which the batches are divided.
-        """
-        size = batch_size if len(set(self.validation.lengths)) == 1 else 1
-        groups = self.validation.groups(size)
-        return self._read(1, groups[processes.rank :: processes.size])
-
-    def _read(self, split: int, groups: Sequence[list[int]]) -> Iterator[Batch | FeatureBatch]:
-        """Read batches of the training recordings (0) or of the validation recordings (1)."""
-        if self.stores:
-            return self.stores[split].batches_of(groups)
-        data_set = (self.train, self.validation)[split]
-        return data_set.batches_of(groups, n_loaders=self.n_loaders)
 
 
 class Trainer:
@@ -116,7 +62,7 @@ class Trainer:
         self,
         model: SeparationModel,
         config: TrainingConfig,
-        data: TrainingData,
+        data: TrainingSource,
         *,
         precision: str,
         average: WeightAverage,
@@ -140,13 +86,15 @@ class Trainer:
         self.processes = gradient.processes
         self.metric = metric
         self.epoch = 0  # done so far
+        self.place: EpochPlace | None = None  # within an epoch that has begun
         self.best: float | None = None  # rank of the best model, larger is better
         self.evaluations_since_best = 0
 
     def run(self) -> Iterator[StepDone | EpochResult]:
         """Train the remaining epochs; after each event the state may be saved.
 
-        The result of an epoch depends only on the state at its start and on its number.
+        The result of an epoch depends only on the state at its start and on its number, also if
+        it is saved within the epoch and goes on.
 
         Raises:
             InputError: the loss is not finite.
@@ -155,40 +103,37 @@ class Trainer:
         config = self.config
         while self.epoch < self.n_epochs and not self.is_out_of_patience:
             start = time.perf_counter()
-            rng = np.random.default_rng([config.seed, self.epoch])
-            torch.manual_seed(int(rng.integers(1 << 62)) + self.processes.rank)  # dropout
-            own_rng = rng  # for the augmentation
-            if not self.processes.is_first:
-                own_rng = np.random.default_rng([config.seed, self.epoch, self.processes.rank])
-            self.model.train()
-            sums: dict[str, Tensor] = {}
+            place = self.place or EpochPlace(self.processes.size)
+            self.place = place
             n_epochs, n_steps = self.n_epochs, self.n_steps
-            parts = self.data.train_parts(config.batch_size, rng, self.processes)
+            own_rng, parts = self._begin_epoch(place)
+            self.model.train()
             n_own = 0  # recordings of this process
             waiting = 0.0  # s that it waited for the others
-            for step, part in enumerate(islice(parts, n_steps), start=1):
+            for step, part in enumerate(islice(parts, n_steps - place.n_steps), place.n_steps + 1):
                 n_own += 0 if part.batch is None else len(part.batch.labels)
                 part = part._replace(batch=_move(part.batch, self.model.device))
-                self.optimizer.zero_grad(set_to_none=True)
-                waiting += self.processes.wait()
-                losses = self.gradient.backward(part, own_rng, self.scaler)
-                if config.gradient_clip:
-                    self.scaler.unscale_(self.optimizer)
-                    nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
-                self.scaler.step(self.optimizer)
-                self.scaler.update()
-                self.schedule.after_step()
-                self.average.update(self.schedule.n_steps_done)
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0) + value
+                with self._whole_step():
+                    self.optimizer.zero_grad(set_to_none=True)
+                    waiting += self.processes.wait()
+                    losses = self.gradient.backward(part, own_rng, self.scaler)
+                    if config.gradient_clip:
+                        self.scaler.unscale_(self.optimizer)
+                        nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+                    self.scaler.step(self.optimizer)
+                    self.scaler.update()
+                    self.schedule.after_step()
+                    self.average.update(self.schedule.n_steps_done)
+                    place.add(losses, own_rng)
                 yield StepDone(self.epoch + 1, step, n_steps)
-            result = self._epoch_result(sums, start, n_epochs, n_steps)
+            seconds = place.seconds + time.perf_counter() - start
+            result = self._epoch_result(place.sums, seconds, n_epochs, n_steps)
             if self.processes.size > 1:
-                rates = self.processes.gather(n_own / max(1e-3, result.seconds - waiting))
+                own_seconds = time.perf_counter() - start
+                rates = self.processes.gather(n_own / max(1e-3, own_seconds - waiting))
                 result = replace(result, process_rates=rates)
-            self.epoch += 1
             rank = None
-            if self.epoch % config.test_every == 0 or self.epoch == n_epochs:
+            if result.epoch % config.test_every == 0 or result.epoch == n_epochs:
                 scores = self.validate()
                 rank = scores.rank(self.metric)
                 is_best = self._count_evaluation(rank)
@@ -196,7 +141,37 @@ class Trainer:
                     result, metrics=scores.metrics, per_class=scores.per_class, is_best=is_best
                 )
             self.schedule.after_epoch(rank)
+            self.epoch += 1
+            self.place = None
             yield result
+
+    def _begin_epoch(self, place: EpochPlace) -> tuple[np.random.Generator, Iterator[BatchPart]]:
+        """Return the randomness of the augmentation and the batches from a place in an epoch on."""
+        processes = self.processes
+        rng = np.random.default_rng([self.config.seed, self.epoch])
+        torch.manual_seed(int(rng.integers(1 << 62)) + processes.rank)  # dropout
+        own_rng = rng  # for the augmentation
+        if not processes.is_first:
+            own_rng = np.random.default_rng([self.config.seed, self.epoch, processes.rank])
+        parts = self.data.train_parts(
+            self.config.batch_size,
+            rng,
+            processes,
+            n_done=place.n_steps,
+            n_begun_with=place.n_begun_with,
+        )
+        if place.n_steps in (0, self.n_steps):
+            return own_rng, parts
+        first = list(islice(parts, 1))  # what reads batches draws a seed when it begins
+        place.restore_randomness(own_rng, processes, self.model.device)
+        return own_rng, chain(first, parts)
+
+    @contextmanager
+    def _whole_step(self) -> Iterator[None]:
+        """Let Ctrl-C wait for the end of a step where the state within an epoch is saved."""
+        can_wait = self.data.steps_between_saves and self.processes.size == 1
+        with defer_interrupts() if can_wait else nullcontext():
+            yield
 
     @property
     def n_epochs(self) -> int:
@@ -204,16 +179,19 @@ class Trainer:
         n_steps = steps_per_epoch(self.data, self.config)
         if self.config.n_steps is None:
             return self.config.count_epochs(n_steps)
-        n_left = self.config.n_steps - self.schedule.n_steps_done
-        return self.epoch + max(0, -(-n_left // n_steps))
+        return self.epoch + max(0, -(-self._n_steps_left // n_steps))
 
     @property
     def n_steps(self) -> int:
         """Number of steps of the epoch that begins: the last one may be cut short."""
         n_steps = steps_per_epoch(self.data, self.config)
-        if self.config.n_steps is None:
-            return n_steps
-        return min(n_steps, self.config.n_steps - self.schedule.n_steps_done)
+        return n_steps if self.config.n_steps is None else min(n_steps, self._n_steps_left)
+
+    @property
+    def _n_steps_left(self) -> int:
+        """Number of steps from the beginning of the epoch on, in a training of n_steps."""
+        n_within = self.place.n_steps if self.place else 0
+        return (self.config.n_steps or 0) - self.schedule.n_steps_done + n_within
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -240,7 +218,7 @@ class Trainer:
         elif fit_features or self.objective.share_targets is not None:
             # One at a time if lengths differ, because padding must not count.
             size = 1 if len(set(data.train.lengths)) > 1 else self.config.batch_size
-            features = self._examine(data.train.batches(size, n_loaders=data.n_loaders))
+            features = self._examine(data.examined_batches(size))
             if fit_features:
                 yield from self.model.fit_features(features)
             for n_read, _ in enumerate(features, start=1):  # if nothing has read them yet
@@ -291,8 +269,14 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return the state for resuming, apart from averaged weights, as tensors and plain data."""
-        return {
+        """Return the state for resuming, apart from averaged weights, as tensors and plain data.
+
+        Within an epoch all processes have to call this, after the same step.
+        """
+        place = {}
+        if self.place is not None:
+            place = {"place": self.place.to_state(self.processes, self.model.device)}
+        return place | {
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -321,6 +305,8 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         self.epoch = state["epoch"]
+        if "place" in state:
+            self.place = EpochPlace.from_state(state["place"], self.processes, self.model.device)
         self.best = state["best"]
         self.evaluations_since_best = state["evaluations_since_best"]
         steady_classes = state.get("steady_classes")  # runs of earlier versions have none
@@ -328,9 +314,9 @@ class Trainer:
             self.objective.share_targets.steady_classes = steady_classes.to(self.model.device)
 
     def _epoch_result(
-        self, sums: Mapping[str, Tensor], start: float, n_epochs: int, n_steps: int
+        self, sums: Mapping[str, Tensor], seconds: float, n_epochs: int, n_steps: int
     ) -> EpochResult:
-        """Return the result of an epoch that began at `start`, before its evaluation."""
+        """Return the result of an epoch that took so many seconds, before its evaluation."""
         epoch = self.epoch + 1
         names = self.processes.share(list(sums))  # the first process has a part of every batch
         nothing = torch.zeros((), device=self.model.device)
@@ -341,7 +327,6 @@ class Trainer:
                 f"the loss is {losses['total']} in epoch {epoch}: lower learning_rate, "
                 "or try gradient_clip 1 or precision float32"
             )
-        seconds = time.perf_counter() - start
         device = self.model.device
         is_gpu = device.type == "cuda"
         pcen = self.average.model.pcen  # that of the model which would be saved
@@ -370,7 +355,7 @@ def build_trainer(
     model: SeparationModel,
     config: TrainingConfig,
     augmentation: AugmentationConfig,
-    data: TrainingData,
+    data: TrainingSource,
     processes: Processes = ALONE,
 ) -> Trainer:
     """Build a trainer from configs, a model and data.
@@ -414,7 +399,7 @@ def build_trainer(
             n_smallest=(len(data.train) - 1) % config.batch_size + 1,
             differ_in_length=len(set(data.train.lengths)) > 1,
         ),
-        metric=choose_metric(config, data.validation.labels),
+        metric=choose_metric(config, *data.validation.label_counts()),
     )
 
 
@@ -422,7 +407,7 @@ def _check_processes(
     processes: Processes,
     config: TrainingConfig,
     augmentation: AugmentationConfig,
-    data: TrainingData,
+    data: TrainingSource,
 ) -> None:
     """Check that each process gets a part of a batch.
 
@@ -463,7 +448,7 @@ def _move(content: Any, device: torch.device) -> Any:
     return type(content)(*(_move(part, device) for part in content))
 
 
-def steps_per_epoch(data: TrainingData, config: TrainingConfig) -> int:
+def steps_per_epoch(data: TrainingSource, config: TrainingConfig) -> int:
     """Count the batches of an epoch; the last one may be smaller."""
     return -(-len(data.train) // config.batch_size)
 

@@ -24,6 +24,7 @@ from absslab.core.data.true_sources import check_recording
 from absslab.core.training.resumption import PLACES_OF_DATA
 from absslab.core.training.settings import Settings
 from absslab.core.training.supervision import check_truth
+from absslab.core.training.training_source import TrainingRecordings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,15 @@ class Labels:
     train: Sequence[LabelledRecording]
     validation: Sequence[LabelledRecording]
     event_readers: Mapping[str, EventReader | None]  # of the splits
+
+    @property
+    def n_recordings(self) -> int:
+        """Number of recordings to train and to validate on."""
+        return len(self.train) + len(self.validation)
+
+    def fingerprint(self) -> str:
+        """Return a fingerprint of the names and labels of all recordings."""
+        return fingerprint_of([*self.train, *self.validation])
 
 
 def fingerprint_of(recordings: Sequence[LabelledRecording]) -> str:
@@ -99,7 +109,7 @@ def check_alike(
     processes: Processes,
     settings: Settings,
     checkpoint: Mapping[str, Any] | None,
-    recordings: Sequence[LabelledRecording],
+    recordings: TrainingRecordings,
 ) -> None:
     """Check that all processes train the same model on the same recordings.
 
@@ -118,17 +128,20 @@ def check_alike(
         name: value for name, value in sections["data"].items() if name not in PLACES_OF_DATA
     }
     device = choose_device(settings.run.device, processes)
-    epoch = 0 if checkpoint is None else checkpoint["resume"]["epoch"]
+    resumed = {} if checkpoint is None else checkpoint["resume"]
+    epoch = resumed.get("epoch", 0)
+    step = resumed.get("place", {}).get("n_steps", 0)
     _compare(
         processes,
         {
             "ABSSLab {}": __version__,
             "the settings {}: start all with the same command": fingerprint(sections),
-            "{} recordings: let all see the same data_folder": len(recordings),
-            "recordings of the fingerprint {}: let all see the same labels": fingerprint_of(
-                recordings
+            "{} recordings: let all see the same data_folder": recordings.n_recordings,
+            "recordings of the fingerprint {}: let all see the same labels": (
+                recordings.fingerprint()
             ),
             "a last.ckpt of epoch {}: give all the same": epoch,
+            "a last.ckpt of step {} in its epoch: give all the same": step,
             "a device of the kind {}: let all have GPUs, or pass --device cpu": device.type,
         },
     )

@@ -12,7 +12,6 @@ import torch
 from absslab.core.common.errors import InputWarning
 from absslab.core.common.notices import give_notice
 from absslab.core.common.process_group import ALONE, Processes
-from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.batches import Batch
 from absslab.core.metrics.tagging import (
     RANKING_METRICS,
@@ -23,6 +22,7 @@ from absslab.core.model.separation_model import SeparationModel
 from absslab.core.training.config import LOSS, TrainingConfig
 from absslab.core.training.feature_store import FeatureBatch
 from absslab.core.training.objective import Objective
+from absslab.core.training.training_source import ScoredSet
 
 
 class ValidationScores(NamedTuple):
@@ -39,18 +39,18 @@ class ValidationScores(NamedTuple):
         return -value if metric == LOSS else value
 
 
-def choose_metric(config: TrainingConfig, labels: np.ndarray) -> str:
+def choose_metric(config: TrainingConfig, n_positive: np.ndarray, n_negative: np.ndarray) -> str:
     """Return the metric that chooses the best model: the loss where another one is not defined.
 
     Args:
         config: which metric is wanted, and how it is averaged.
-        labels: those of the validation recordings, (n, K).
+        n_positive: number of validation recordings that are known to have each class, (K,).
+        n_negative: number of those that are known to lack it, (K,).
     """
     if config.metric == LOSS:
         return LOSS
-    columns = labels.reshape(-1, 1) if config.metric_average == "micro" else labels
-    n_positive = (columns == 1).sum(0)
-    n_negative = (columns == 0).sum(0)
+    if config.metric_average == "micro":
+        n_positive, n_negative = n_positive.sum(), n_negative.sum()
     if config.metric in RANKING_METRICS:
         is_defined = (n_positive * n_negative).any()
         lacking = "no class has recordings with it and recordings without it"
@@ -72,7 +72,7 @@ def choose_metric(config: TrainingConfig, labels: np.ndarray) -> str:
 def validate(
     model: SeparationModel,
     objective: Objective,
-    data_set: AudioDataSet,
+    data_set: ScoredSet,
     batches: Iterable[Batch | FeatureBatch],
     config: TrainingConfig,
     processes: Processes = ALONE,
@@ -90,17 +90,20 @@ def validate(
         processes: between which the batches are divided; all of them return the same scores.
     """
     model.eval()
-    clip_probabilities = np.zeros(data_set.labels.shape, np.float32)
+    clip_probabilities = np.zeros((len(data_set), len(model.classes)), np.float32)
+    clip_labels = np.zeros_like(clip_probabilities)
     total = torch.zeros((), dtype=torch.float64)
     for batch in batches:
         batch_loss = objective(model, batch)
         total += float(batch_loss.losses["total"]) * len(batch.labels)
         clips = batch.indices.cpu().numpy()
         clip_probabilities[clips] = batch_loss.probabilities.cpu().numpy()
+        clip_labels[clips] = batch.labels.cpu().numpy()
     # a process knows the probabilities of its own batches, and has 0 for those of the others
     clip_probabilities = processes.sum(torch.from_numpy(clip_probabilities)).numpy()
+    clip_labels = processes.sum(torch.from_numpy(clip_labels)).numpy()
     total = processes.sum(total)
-    labels, probabilities = data_set.max_per_recording(clip_probabilities)
+    labels, probabilities = data_set.max_per_recording(clip_labels, clip_probabilities)
     thresholds = config.thresholds
     metrics: dict[str, float | None] = {LOSS: float(total) / len(data_set)}
     metrics |= tagging_scores(

@@ -20,6 +20,7 @@ from pathlib import Path
 from absslab.core.common.config import fingerprint
 from absslab.core.common.documents import SavedDocument, document_from_json, document_to_json
 from absslab.core.common.errors import InputError, escape_braces
+from absslab.core.common.files import read_json
 from absslab.core.data.splits import SPLITS
 
 INDEX_FILE = "shards.json"
@@ -204,7 +205,20 @@ def read_index(path: str | Path) -> ShardIndex:
     Raises:
         InputError: it is missing or damaged, or the packing is not finished.
     """
-    index = ShardIndex.read(path, COMMAND)
+    return parse_index(read_json(path), path)
+
+
+def parse_index(content: object, path: str | Path) -> ShardIndex:
+    """Return the list that a shards.json holds.
+
+    Args:
+        content: of the file, as JSON.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: it is damaged, or the packing is not finished.
+    """
+    index = ShardIndex.from_content(content, path, COMMAND)
     if not index.is_finished:
         raise InputError(
             f"{{path}} is not finished: run the same {COMMAND} again, which goes on", path=path

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from absslab.core.common.errors import InputError, escape_braces, join_errors
+from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.data.shards.places import FolderPlace, Place
 from absslab.core.data.shards.shard_file import END_SIZE
 from absslab.core.data.shards.shard_index import (
@@ -31,6 +32,7 @@ class ShardSample:
 
     Args:
         number: of the recording in the corpus.
+        shard: name of the shard.
         place: where the shard is, for messages.
         labels: what is said of it.
         suffix: of its sound, with a dot.
@@ -38,6 +40,7 @@ class ShardSample:
     """
 
     number: int
+    shard: str
     place: str
     labels: SampleLabels
     suffix: str
@@ -46,6 +49,16 @@ class ShardSample:
     def describe(self) -> str:
         """Return which recording this is, for messages."""
         return f"{self.place}: {recording_key(self.number)} ({self.labels.name})"
+
+    def to_recording(self) -> LabelledRecording:
+        """Return the recording as readers of folders do, with a description for its path."""
+        labels = self.labels.labels
+        return LabelledRecording(
+            self.describe(),
+            frozenset(name for name, label in labels.items() if label == 1),
+            self.labels.origin,
+            unknown=frozenset(name for name, label in labels.items() if label is None),
+        )
 
 
 def check_shards(place: Place, shards: Sequence[Shard]) -> None:
@@ -211,7 +224,9 @@ class _ShardReader:
         self._files = {}
         self.n_read += 1
         if said is not None and sound is not None:
-            yield ShardSample(number, self.place, self._labels(key, said), f".{sounds[0]}", sound)
+            labels = self._labels(key, said)
+            suffix = f".{sounds[0]}"
+            yield ShardSample(number, self.shard.name, self.place, labels, suffix, sound)
 
     def _labels(self, key: str, content: bytes) -> SampleLabels:
         try:

@@ -110,6 +110,12 @@ class ShardSplit:
         )
         return present, absent
 
+    def max_per_recording(
+        self, labels: np.ndarray, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels and values as they are: what was cut was packed as recordings."""
+        return labels, values
+
     def labels_of(self, sample: ShardSample) -> np.ndarray:
         """Return labels 0, 1, or NaN where it is not known: (K,)."""
         labels = [sample.labels.labels[name] for name in self.classes]

@@ -174,7 +174,7 @@ def test_memory_holds_the_buffer_whatever_the_size_of_the_corpus(tmp_path, n_tra
 def test_a_sound_that_can_not_be_decoded_is_named(packed, tmp_path, monkeypatch):
     split = split_of(packed)
     placed = next(split.read())
-    damaged = ShardSample(0, "a.tar", placed.sample.labels, ".wav", b"no sound")
+    damaged = ShardSample(0, "a.tar", "a.tar", placed.sample.labels, ".wav", b"no sound")
     monkeypatch.setattr(
         "absslab.core.data.shards.shard_split.read_shard", lambda *_, **__: iter([damaged])
     )
