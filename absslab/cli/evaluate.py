@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
         for note in notes:
             give_notice(InputWarning(escape_braces(note)))
         if isinstance(evaluation, Evaluation):
-            n_recordings = len(evaluation.data_set.recordings)
+            n_recordings = len(evaluation.data_set)
             recordings = "1 recording" if n_recordings == 1 else f"{n_recordings} recordings"
             part = "all" if evaluation.split == ALL else f"the {evaluation.split} split"
             place = f"the workers of {scheduler}" if scheduler else str(evaluation.device)

@@ -7,6 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +24,8 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
 from absslab.core.data.clip_events import read_strong_labels
-from absslab.core.data.layouts import DataConfig, find_table_folder
+from absslab.core.data.layouts import SHARDS, DataConfig, find_table_folder
+from absslab.core.data.shards.sequential_recordings import SequentialRecordings
 from absslab.core.data.splits import ALL
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
@@ -54,6 +60,8 @@ from absslab.core.separation.segmentation import Segment, concatenate
 from absslab.core.separation.separator import ALL_SOURCES, Separator
 from absslab.core.training.config import TrainingConfig
 
+ScoredRecordings = AudioDataSet | SequentialRecordings
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -83,8 +91,8 @@ class Evaluation:
     separator: Separator
     detection: DetectionConfig
     scoring: ScoringConfig
-    data_set: AudioDataSet
-    validation: AudioDataSet | None
+    data_set: ScoredRecordings
+    validation: ScoredRecordings | None
     table_folder: Path
     events: dict[str, list[SoundEvent]] | None
     trained_thresholds: list[float]
@@ -218,6 +226,8 @@ class Evaluation:
         if self.left_out:
             checks = list_checks(self.data_set, self.validation, self.classes)
             self.left_out.check_rest_and_stop(checks[n_done:])
+            checks = _list_checks(self.data_set, self.validation, self.classes)
+            self.left_out.check_rest_and_stop(islice(checks, n_done, None))
 
     def truth(self, index: int) -> Truth:
         """Load a recording of the split, with its labels, events and sources."""
@@ -422,30 +432,19 @@ def evaluation_steps(
     )
     data = part.data
     config = replace(config, split=part.split)
-    data_set = yield from split_steps(
-        data,
-        part.split,
-        sampling_rate=rate,
-        classes=classes,
-        may_lack_classes=True,
-        left_out=left_out,
+    may_run = bool(config.data_folder)  # else a checkpoint says where they are
+    open_set = partial(
+        _open_set, data, rate=rate, classes=classes, left_out=left_out, may_run=may_run
     )
-    data_set = data_set.without(part.without)
+    data_set = yield from open_set(part.split)
+    if isinstance(data_set, AudioDataSet):
+        data_set = data_set.without(part.without)
     if config.n_recordings is not None:
-        data_set = data_set.without(
-            [item.path for item in data_set.recordings[config.n_recordings :]]
-        )
+        data_set = data_set.first(config.n_recordings)
     validation = None
     if part.split not in ("validation", ALL) and config.tagging_thresholds is None:
         with suppress(EmptySplitError):  # the thresholds of the training settings are used
-            validation = yield from split_steps(
-                data,
-                "validation",
-                sampling_rate=rate,
-                classes=classes,
-                may_lack_classes=True,
-                left_out=left_out,
-            )
+            validation = yield from open_set("validation")
     left_out.n_files = len(left_out) + len(data_set) + (len(validation) if validation else 0)
     left_out.check_rest_and_stop(list_checks(data_set, validation, classes))
     if not len(data_set):
@@ -485,6 +484,32 @@ def evaluation_steps(
     )
 
 
+def _open_set(
+    data: DataConfig,
+    split: str,
+    *,
+    rate: int,
+    classes: Sequence[str],
+    left_out: LeftOut,
+    may_run: bool,
+) -> Steps[ScoredRecordings]:
+    """Open the recordings of a split, in a folder or in shards."""
+    if data.data_set_type == SHARDS:
+        return SequentialRecordings.open(
+            data, split, sampling_rate=rate, classes=classes, may_run=may_run
+        )
+    return (
+        yield from split_steps(
+            data,
+            split,
+            sampling_rate=rate,
+            classes=classes,
+            may_lack_classes=True,
+            left_out=left_out,
+        )
+    )
+
+
 def _choose_labels(config: EvaluationConfig, data: DataConfig) -> str | None:
     """Return the table of labels: the given one, else that of another folder or of the training."""
     if config.labels or not config.data_folder:
@@ -515,9 +540,11 @@ def open_evaluation(
 
 
 def _read_events(
-    data_set: AudioDataSet, table_folder: Path, *, may_lack_recordings: bool
+    data_set: ScoredRecordings, table_folder: Path, *, may_lack_recordings: bool
 ) -> dict[str, list[SoundEvent]] | None:
     """Read the strong labels of the recordings by name; None if there is no file of them."""
+    if isinstance(data_set, SequentialRecordings):
+        return None
     events = read_strong_labels(
         data_set.durations,
         data_set.classes,
@@ -528,6 +555,29 @@ def _read_events(
     if events is None:
         return None
     return {os.path.relpath(path, table_folder): own for path, own in events.items()}
+
+
+def _list_checks(
+    data_set: ScoredRecordings, validation: ScoredRecordings | None, classes: list[str]
+) -> Iterator[tuple[Path, Callable[[], object]]]:
+    """Yield what checks each recording that is needed, in the order of the evaluation.
+
+    Args:
+        data_set: recordings that are scored with their sources.
+        validation: recordings for thresholds, which come first and need no sources.
+        classes: of the model.
+    """
+
+    def read_with_sources(index: int) -> None:
+        n_samples = len(data_set[index])
+        recording = data_set.recording(index)
+        load_references(recording, classes, data_set.sampling_rate, n_samples)
+
+    if validation:
+        for index in range(len(validation)):
+            yield validation.path(index), partial(validation.__getitem__, index)
+    for index in range(len(data_set)):
+        yield data_set.path(index), partial(read_with_sources, index)
 
 
 def _warn_about_lost_sources(mixture: Path, lost: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from absslab.core.common.notices import give_notice
 from absslab.core.data.audio_data_set import EmptySplitError
 from absslab.core.data.identical_files import mark_files
 from absslab.core.data.labelled_recordings import LabelledFolder
-from absslab.core.data.layouts import DataConfig, find_layout
+from absslab.core.data.layouts import SHARDS, DataConfig, find_layout
 from absslab.core.data.splits import ALL, SPLITS
 
 _UNDIVIDED = (100.0, 0.0, 0.0)
@@ -52,6 +52,12 @@ def choose_part(
     Raises:
         InputError: the folder can't be read, or has splits, but no test split.
     """
+    if data.data_set_type == SHARDS:
+        if split == ALL:
+            raise InputError(
+                f"shards are read split by split: expected one of {', '.join(SPLITS)}, not all"
+            )
+        return ScoredPart(split or "test", data)
     if not is_other and split != ALL:
         return ScoredPart(split or "test", data)
     folder = Path(data.data_folder)
