@@ -3,7 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
+from absslab.core.data.layouts import SHARDS
+from absslab.core.data.shards.shard_index import INDEX_FILE, read_index
 from absslab.core.data.splits import SPLITS
 from absslab.core.evaluation.scores import Scores
 from absslab.core.runs.catalogue import find_best_epoch
@@ -86,6 +89,8 @@ def render_configuration(run: ReportedRun) -> Fragment:
 
 def render_data(run: ReportedRun) -> Fragment:
     """Render the number of recordings of each class in each split, and how they were mixed."""
+    if run.settings.data.data_set_type == SHARDS:
+        return _render_shards(run)
     labelled = provenance.read_labelled_recordings(run.settings, run.data_folder)
     recordings = labelled.recordings
     classes = labelled.classes
@@ -121,6 +126,25 @@ def render_data(run: ReportedRun) -> Fragment:
         + details("counts", table(header, rows))
         + details("how they were mixed", mixing)
     )
+
+
+def _render_shards(run: ReportedRun) -> Fragment:
+    """Render the number of recordings of each class in each split of shards."""
+    index = read_index(Path(run.data_folder) / INDEX_FILE)
+    splits = [split for split in SPLITS if index.total(split).n_recordings]
+    numbers = ", ".join(f"{index.total(split).n_recordings} {split}" for split in splits)
+    text = prose(
+        f"{index.n_recordings} recordings of {len(index.classes)} classes in {len(index.shards)} "
+        f"shards: {numbers}. They come only with weak labels."
+    )
+    counts = {
+        name: {split: index.total(split).present.get(name, 0) for split in SPLITS}
+        for name in index.classes
+    }
+    header = ["class", *(f"{split} recordings" for split in SPLITS)]
+    rows = [[name, *map(str, by_split.values())] for name, by_split in counts.items()]
+    charts = [_draw_balance(counts, "recordings", "recordings that hold a class")]
+    return text + box(charts, "charts") + details("counts", table(header, rows))
 
 
 def render_training(run: ReportedRun) -> Fragment:

@@ -16,6 +16,8 @@ from absslab.core.model.event_thresholds import ClassThresholds, EventThresholds
 from absslab.core.separation.threshold_choice import choice_steps
 from absslab.core.training import event_thresholds
 from absslab.core.training.event_thresholds import threshold_steps
+from absslab.core.training.folder_source import TrainingData
+from absslab.core.training.supervision import table_folder
 
 N_VALIDATION = 8
 
@@ -45,7 +47,11 @@ def choose(settings, folder, model_path, choice):
     )
     trainer = SimpleNamespace(
         model=SimpleNamespace(device=torch.device("cpu")),
-        data=SimpleNamespace(validation=validation),
+        data=TrainingData(
+            validation,
+            validation,
+            strong_label_folder=table_folder(settings, validation.recordings),
+        ),
     )
     log: list[str] = []
     writer = SimpleNamespace(save_path=model_path, log=log.append)
