@@ -19,6 +19,7 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet
+from absslab.core.data.shards.sequential_recordings import SequentialRecordings
 from absslab.core.data.true_sources import SourceFile
 from absslab.core.evaluation.external_estimates import EstimatesEvaluation
 from absslab.core.evaluation.ideal_masks import IdealMasks
@@ -82,12 +83,18 @@ def evaluate_on_cluster(
         WorkError: see `map_on_cluster`.
     """
     evaluation.check()
+    data_set = evaluation.data_set
     validation = evaluation.validation
+    if not isinstance(data_set, AudioDataSet) or isinstance(validation, SequentialRecordings):
+        raise InputError(
+            "recordings in shards are read one after the other, by one process: leave scheduler "
+            "out, or score the folder that was packed"
+        )
     n_validation = len(validation) if validation else 0
-    total = n_validation + len(evaluation.data_set)
+    total = n_validation + len(data_set)
     left_out = evaluation.left_out
     files: list[str | Path] = [checkpoint_path]
-    files += [item.path for item in evaluation.data_set.recordings]
+    files += [item.path for item in data_set.recordings]
     files += [item.path for item in validation.recordings] if validation else []
     shared = SharedFiles(read=files)
     there = replace(
@@ -105,7 +112,7 @@ def evaluate_on_cluster(
     tags: dict[int, np.ndarray] = {}
     if validation:
         parts = _divide(n_validation)
-        empty = evaluation.data_set.select([])
+        empty = data_set.select([])
         jobs = [
             _Job(n, *place, replace(there, data_set=empty, validation=_pick(validation, part)))
             for n, part in enumerate(parts)
@@ -125,7 +132,7 @@ def evaluate_on_cluster(
     thresholds = evaluation.choose_thresholds(tags)
     parts = _divide(len(evaluation.data_set))
     jobs = [
-        _Job(n, *place, _pick_scored(there, evaluation, part), thresholds)
+        _Job(n, *place, _pick_scored(there, evaluation, data_set, part), thresholds)
         for n, part in enumerate(parts)
     ]
     scorer = evaluation.make_scorer(thresholds)
@@ -198,12 +205,14 @@ def _pick(data_set: AudioDataSet, part: Sequence[int]) -> AudioDataSet:
     return replace(data_set.select(part).with_absolute_paths(), event_reader=None, events=None)
 
 
-def _pick_scored(there: Evaluation, here: Evaluation, part: Sequence[int]) -> Evaluation:
+def _pick_scored(
+    there: Evaluation, here: Evaluation, data_set: AudioDataSet, part: Sequence[int]
+) -> Evaluation:
     events = there.events
     if events is not None:
         names = [here.name(index) for index in part]
         events = {name: events[name] for name in names if name in events}
-    return replace(there, data_set=_pick(here.data_set, part), events=events)
+    return replace(there, data_set=_pick(data_set, part), events=events)
 
 
 def _pick_references(there: EstimatesEvaluation, names: Sequence[str]) -> EstimatesEvaluation:

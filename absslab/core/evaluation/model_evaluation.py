@@ -7,9 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,16 +19,15 @@ from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Progress, Steps, run_to_end
-from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError, split_steps
+from absslab.core.data.audio_data_set import AudioDataSet, EmptySplitError
 from absslab.core.data.clip_events import read_strong_labels
-from absslab.core.data.layouts import SHARDS, DataConfig, find_table_folder
+from absslab.core.data.layouts import DataConfig, find_table_folder
 from absslab.core.data.shards.sequential_recordings import SequentialRecordings
 from absslab.core.data.splits import ALL
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.data.weak_labels import LABEL_LISTS_FILE, MULTI_HOT_FILE
 from absslab.core.evaluation.evaluation_config import EvaluationConfig, check_tagging_thresholds
 from absslab.core.evaluation.ideal_masks import IdealMasks
-from absslab.core.evaluation.recording_checks import list_checks
 from absslab.core.evaluation.reference_sounds import load_own_sounds, load_references
 from absslab.core.evaluation.score_summary import (
     TRUE_TAGS,
@@ -39,6 +35,11 @@ from absslab.core.evaluation.score_summary import (
     summarise_scores,
 )
 from absslab.core.evaluation.scored_part import choose_part
+from absslab.core.evaluation.scored_recordings import (
+    ScoredRecordings,
+    list_checks,
+    open_scored_recordings,
+)
 from absslab.core.evaluation.scorer import (
     Estimate,
     Scorer,
@@ -59,8 +60,6 @@ from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.segmentation import Segment, concatenate
 from absslab.core.separation.separator import ALL_SOURCES, Separator
 from absslab.core.training.config import TrainingConfig
-
-ScoredRecordings = AudioDataSet | SequentialRecordings
 
 
 @dataclass(frozen=True)
@@ -225,8 +224,6 @@ class Evaluation:
         """
         if self.left_out:
             checks = list_checks(self.data_set, self.validation, self.classes)
-            self.left_out.check_rest_and_stop(checks[n_done:])
-            checks = _list_checks(self.data_set, self.validation, self.classes)
             self.left_out.check_rest_and_stop(islice(checks, n_done, None))
 
     def truth(self, index: int) -> Truth:
@@ -434,7 +431,7 @@ def evaluation_steps(
     config = replace(config, split=part.split)
     may_run = bool(config.data_folder)  # else a checkpoint says where they are
     open_set = partial(
-        _open_set, data, rate=rate, classes=classes, left_out=left_out, may_run=may_run
+        open_scored_recordings, data, rate=rate, classes=classes, left_out=left_out, may_run=may_run
     )
     data_set = yield from open_set(part.split)
     if isinstance(data_set, AudioDataSet):
@@ -484,32 +481,6 @@ def evaluation_steps(
     )
 
 
-def _open_set(
-    data: DataConfig,
-    split: str,
-    *,
-    rate: int,
-    classes: Sequence[str],
-    left_out: LeftOut,
-    may_run: bool,
-) -> Steps[ScoredRecordings]:
-    """Open the recordings of a split, in a folder or in shards."""
-    if data.data_set_type == SHARDS:
-        return SequentialRecordings.open(
-            data, split, sampling_rate=rate, classes=classes, may_run=may_run
-        )
-    return (
-        yield from split_steps(
-            data,
-            split,
-            sampling_rate=rate,
-            classes=classes,
-            may_lack_classes=True,
-            left_out=left_out,
-        )
-    )
-
-
 def _choose_labels(config: EvaluationConfig, data: DataConfig) -> str | None:
     """Return the table of labels: the given one, else that of another folder or of the training."""
     if config.labels or not config.data_folder:
@@ -555,29 +526,6 @@ def _read_events(
     if events is None:
         return None
     return {os.path.relpath(path, table_folder): own for path, own in events.items()}
-
-
-def _list_checks(
-    data_set: ScoredRecordings, validation: ScoredRecordings | None, classes: list[str]
-) -> Iterator[tuple[Path, Callable[[], object]]]:
-    """Yield what checks each recording that is needed, in the order of the evaluation.
-
-    Args:
-        data_set: recordings that are scored with their sources.
-        validation: recordings for thresholds, which come first and need no sources.
-        classes: of the model.
-    """
-
-    def read_with_sources(index: int) -> None:
-        n_samples = len(data_set[index])
-        recording = data_set.recording(index)
-        load_references(recording, classes, data_set.sampling_rate, n_samples)
-
-    if validation:
-        for index in range(len(validation)):
-            yield validation.path(index), partial(validation.__getitem__, index)
-    for index in range(len(data_set)):
-        yield data_set.path(index), partial(read_with_sources, index)
 
 
 def _warn_about_lost_sources(mixture: Path, lost: Sequence[str]) -> None:
