@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture test slow faults js bundle browser lab check docs clean
+.PHONY: demo picture test slow faults bench js bundle browser lab check docs clean
 
 demo: $(VENV)/report.installed  ## mix, train, score and report on the built-in recordings
 	$(BIN)/absslab demo --output_folder demo
@@ -27,6 +27,9 @@ slow: $(VENV)/dev.installed  ## the tests that take minutes
 
 faults: $(VENV)/dev.installed  ## kills, full disks and hostile inputs by the thousand; FAULTS="--n_kills 20" sets how many
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/helpers $(BIN)/python tests/faults/campaign.py $(FAULTS)
+
+bench: $(VENV)/dev.installed  ## how fast each path is, beside a reference; BENCH="--paths features" chooses
+	$(BIN)/python benchmarks/speed.py $(BENCH)
 
 # What a page loads is one file for each widget, bundled from its modules and kept in git: an installation needs no node.
 BUNDLES := player/static/player ui/static/upload dashboards/static/page_heartbeat

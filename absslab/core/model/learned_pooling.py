@@ -26,6 +26,7 @@ from absslab.core.model.convolution_blocks import (
     size_after,
 )
 from absslab.core.model.network_parts import real_frames
+from absslab.core.model.ranked_values import rank_values
 
 
 class MaskSize(NamedTuple):
@@ -64,7 +65,7 @@ class AdaptiveGWRP(nn.Module):
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
         masks = masks.masked_fill(~real_frames(masks, n_frames), 0)
-        ranked = masks.flatten(2).sort(-1, descending=True).values  # (B, K, M·T)
+        ranked = rank_values(masks.flatten(2))  # (B, K, M·T)
         ranks = torch.arange(ranked.shape[-1], device=masks.device)  # (M·T,)
         log_decays = F.logsigmoid(self.logits)[:, None]  # (K, 1)
         weights = torch.exp(log_decays * ranks).to(masks.dtype)  # (K, M·T)
@@ -220,7 +221,7 @@ class FullyConnected(nn.Module):
     def _pool(self, masks: Tensor) -> Tensor:
         values = masks.flatten(2)  # (B, K, M·T₀)
         if self.sort:
-            values = values.sort(-1, descending=True).values
+            values = rank_values(values)
         return self.activation(self.linear(values))
 
 
@@ -339,7 +340,7 @@ class RecurrentPooling(nn.Module):
         last = last[-self.n_directions :].transpose(0, 1).flatten(1)  # (B·K, directions · H)
         values = last.unflatten(0, (B, K))  # (B, K, directions · H)
         if self.sort:
-            values = values.sort(-1, descending=True).values
+            values = rank_values(values)
         return self.activation(self.linear(values))  # (B, K)
 
 

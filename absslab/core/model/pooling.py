@@ -28,6 +28,7 @@ from absslab.core.model.learned_pooling import (
     build_convolution_pooling,
 )
 from absslab.core.model.network_parts import real_frames
+from absslab.core.model.ranked_values import rank_values
 
 
 class GMP(nn.Module):
@@ -84,12 +85,7 @@ class GWRP(nn.Module):
     def forward(self, masks: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Pool masks."""
         n_bins = masks.shape[2] * masks.shape[3]
-        values = (
-            masks.masked_fill(~real_frames(masks, n_frames), 0)
-            .flatten(2)
-            .sort(-1, descending=True)
-            .values
-        )
+        values = rank_values(masks.masked_fill(~real_frames(masks, n_frames), 0).flatten(2))
         if n_frames is not None:
             weights = self._weights(n_frames.to(masks.device) * masks.shape[2], n_bins)  # (B, M·T)
         else:
@@ -97,7 +93,9 @@ class GWRP(nn.Module):
                 self.weights = self._weights(torch.tensor(n_bins, device=masks.device), n_bins)
             weights = self.weights.float()  # (M·T,)
         total = weights.sum(-1, keepdim=True)
-        pooled = (values.float() @ weights[..., None])[..., 0] / total  # (B, K)
+        # a matrix product would add up these many numbers with five times the error of a sum
+        each = weights if weights.ndim == 1 else weights[:, None]  # (M·T,) or (B, 1, M·T)
+        pooled = (values.float() * each).sum(-1) / total  # (B, K)
         return pooled.clamp(0, 1)  # rounding may lift a mean of ones above 1
 
     def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
