@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from absslab.core.common.config import Config, option
-from absslab.core.common.devices import choose_device
+from absslab.core.common.devices import choose_device, device_option
 from absslab.core.common.files import atomic_write
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.mixing import MixingConfig
@@ -40,9 +40,7 @@ class DemoConfig(Config):
     n_takes: int = option(20, "number of recordings per class", at_least=20)
     n_epochs: int = option(14, "number of training epochs", at_least=1)
     seed: int = option(0, "random seed of all steps", at_least=0)
-    device: str = option(
-        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
-    )
+    device: str = device_option()
 
 
 @dataclass

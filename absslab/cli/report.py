@@ -8,6 +8,7 @@ from pathlib import Path
 
 from absslab.cli.parser import Parser
 from absslab.core.common.config import Config, add_flags, from_flags, option
+from absslab.core.common.devices import device_option
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import check_output_path
 from absslab.core.common.left_out import LeftOut
@@ -43,9 +44,7 @@ class ReportConfig(Config):
         "page to write, a file that ends in .html; by default report.html in the run directory",
         metavar="FILE",
     )
-    device: str = option(
-        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
-    )
+    device: str = device_option()
 
 
 def run(arguments: Sequence[str]) -> LeftOut:

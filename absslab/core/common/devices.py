@@ -1,21 +1,37 @@
 """The device to compute on, and the precision that it supports."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from absslab.core.common.config import option
 from absslab.core.common.errors import InputError
 from absslab.core.common.process_group import ALONE, Processes
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_NAMES = "auto, cpu, cuda or cuda:1, …, mps"
+
+
+def device_option(default: str = "auto", help: str = "", more: str = "") -> Any:
+    """Describe the field of a config that names a device.
+
+    Args:
+        default: its default.
+        help: text before the list of names.
+        more: text after it.
+    """
+    names = "auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, …, mps (Apple's GPU)"
+    return option(default, f"{help}{names}{more}", metavar="DEVICE")
 
 
 def choose_device(name: str = "auto", processes: Processes = ALONE) -> torch.device:
     """Choose the device to compute on.
 
     Args:
-        name: auto (a GPU if there is one), cpu, cuda or cuda:1, …; or several, see
-            `split_devices`.
+        name: auto (a CUDA GPU if there is one), cpu, cuda or cuda:1, …, mps (Apple's GPU); or
+            several, see `split_devices`.
         processes: which process this is; each of a machine gets a GPU of its own.
 
     Raises:
@@ -37,9 +53,13 @@ def choose_device(name: str = "auto", processes: Processes = ALONE) -> torch.dev
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InputError(f"device is {name!r}: expected auto, cpu, cuda or cuda:1, …") from None
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device is {name!r}: expected auto, cpu, cuda or cuda:1, …")
+        raise InputError(f"device is {name!r}: expected {_NAMES}") from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"device is {name!r}: expected {_NAMES}")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError(
+            f"device is {name!r}, but PyTorch finds no GPU of Apple here: use auto or cpu"
+        )
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= n_gpus:
         raise InputError(

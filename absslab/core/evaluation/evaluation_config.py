@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from absslab.core.common.config import Config, option
+from absslab.core.common.devices import device_option
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.data.layouts import (
     LAYOUT_ALIASES,
@@ -76,9 +77,7 @@ class EvaluationConfig(Config):
         "whether the model also hears its own outputs, which judges them without true sources; "
         "this takes several times as long",
     )
-    device: str = option(
-        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
-    )
+    device: str = device_option()
 
 
 def check_tagging_thresholds(thresholds: Sequence[float], classes: Sequence[str]) -> list[float]:

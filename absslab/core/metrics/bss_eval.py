@@ -169,7 +169,9 @@ def _decompose(
 
 def _to_device(signals: np.ndarray, device: str) -> Tensor:
     """Copy signals, which may be views of any memory layout."""
-    return torch.from_numpy(np.array(signals, np.float64, order="C")).to(device)
+    has_doubles = torch.device(device).type != "mps"
+    signals = np.array(signals, np.float64, order="C")
+    return torch.from_numpy(signals).to(device if has_doubles else "cpu")
 
 
 @dataclass(frozen=True)

@@ -232,13 +232,13 @@ class FeatureStatistics:
 
     def add(self, features: Tensor) -> None:
         """Add features (B, M, T)."""
-        features = features.double()
+        features = features.cpu().double()  # not every device has this precision
         axes = (0, 2) if self.per_band else (0, 1, 2)
         self.count += features.numel() // (features.shape[1] if self.per_band else 1)
-        self.total = self.total + features.sum(axes).cpu()
-        self.squares = self.squares + features.square().sum(axes).cpu()
-        self.lowest = torch.minimum(self.lowest, features.amin().cpu())
-        self.highest = torch.maximum(self.highest, features.amax().cpu())
+        self.total = self.total + features.sum(axes)
+        self.squares = self.squares + features.square().sum(axes)
+        self.lowest = torch.minimum(self.lowest, features.amin())
+        self.highest = torch.maximum(self.highest, features.amax())
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation: (M,) or () each."""

@@ -100,13 +100,13 @@ class GWRP(nn.Module):
 
     def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
         """Compute weights of ranks (…, n_bins) for masks whose first `counts` (…) bins are real."""
-        counts = counts[..., None].double()
+        counts = counts[..., None].float()
         if self.decay_fraction is None:
             decay = torch.full_like(counts, self.decay)
         else:
             decay = (1 - 1 / (self.decay_fraction * counts)).clamp_min(0)
         ranks = torch.arange(n_bins, device=counts.device)
-        return (decay**ranks * (ranks < counts)).float()
+        return decay**ranks * (ranks < counts)
 
 
 class LinearSoftmax(nn.Module):

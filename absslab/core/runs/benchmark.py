@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from absslab.core.common.config import Config, fingerprint, format_setting, option
-from absslab.core.common.devices import choose_device
+from absslab.core.common.devices import choose_device, device_option
 from absslab.core.common.errors import InputError, InputWarning, WorkError, escape_braces
 from absslab.core.common.files import check_output_folder, checksum, file_lock
 from absslab.core.common.left_out import LeftOut, on_error_option
@@ -117,9 +117,7 @@ class BenchmarkConfig(Config):
     keep_mixtures: bool = option(
         True, "whether mixtures stay when the trainings of their seed have been scored"
     )
-    device: str = option(
-        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
-    )
+    device: str = device_option()
     n_workers: int = option(0, "number of processes that mix; 0: one per core", at_least=0)
     on_error: str = on_error_option("stop")
 

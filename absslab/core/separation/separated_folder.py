@@ -22,6 +22,7 @@ import numpy as np
 
 from absslab.core.audio import formats, sound_files
 from absslab.core.common.config import Config, option, suggest_nearest
+from absslab.core.common.devices import device_option
 from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.common.files import (
     check_output_folder,
@@ -97,9 +98,7 @@ class SeparatedFolderConfig(Config):
         "auto: all of up to 50 classes, of more those found",
         choices=SOURCES,
     )
-    device: str = option(
-        "auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, …", metavar="DEVICE"
-    )
+    device: str = device_option()
     on_error: str = on_error_option("skip")
 
 

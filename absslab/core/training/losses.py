@@ -252,15 +252,17 @@ class ShareTargets(nn.Module):
         """Estimate the mean power of each band's steady background: (B, M, T) → (B, M, 1)."""
         T = power.shape[-1]
         if n_frames is None:
-            low = power.kthvalue(
-                max(1, int(self.quantile * T)), -1, keepdim=True
-            ).values  # (B, M, 1)
+            rank = max(1, int(self.quantile * T))
+            if power.device.type == "mps":  # it has no kthvalue
+                low = power.sort(-1).values[..., rank - 1 : rank]  # (B, M, 1)
+            else:
+                low = power.kthvalue(rank, -1, keepdim=True).values  # (B, M, 1)
         else:
             n_frames = n_frames.to(power.device)
             padding = torch.arange(T, device=power.device) >= n_frames[:, None]  # (B, T)
             ranked = power.masked_fill(padding[:, None], torch.inf).sort(-1).values  # (B, M, T)
-            rank = (self.quantile * n_frames).long().sub(1).clamp_min(0)  # (B,)
-            low = ranked.gather(-1, rank[:, None, None].expand(-1, power.shape[1], 1))  # (B, M, 1)
+            ranks = (self.quantile * n_frames).long().sub(1).clamp_min(0)  # (B,)
+            low = ranked.gather(-1, ranks[:, None, None].expand(-1, power.shape[1], 1))  # (B, M, 1)
         return low * self.mean_over_quantile
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from absslab.core.common.config import Config, field_names, from_flags, option, rename_settings
+from absslab.core.common.devices import device_option
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import on_error_option
 from absslab.core.data.layouts import DataConfig
@@ -27,11 +28,7 @@ class RunConfig(Config):
         metavar="FILE",
         required=True,
     )
-    device: str = option(
-        "auto",
-        "auto (a GPU if there is one), cpu, cuda, cuda:1, …; cuda:0,cuda:1 trains in two processes",
-        metavar="DEVICE",
-    )
+    device: str = device_option(more="; cuda:0,cuda:1 trains in two processes")
     keep_every: int = option(
         0,
         "also keep the model after every so many epochs, to hear how it learns; 0: do not",

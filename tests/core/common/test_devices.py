@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from absslab.core.common.devices import choose_devices
+from absslab.core.common.devices import choose_device, choose_devices
 from absslab.core.common.errors import InputError
 
 
@@ -35,3 +35,11 @@ def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch):
 def test_other_names_are_refused(two_gpus, names, message):
     with pytest.raises(InputError, match=message):
         choose_devices(names)
+
+
+def test_a_gpu_of_apple_is_chosen_by_its_name_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("mps") == torch.device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match="PyTorch finds no GPU of Apple here: use auto or cpu"):
+        choose_device("mps")
