@@ -11,7 +11,7 @@ demo: $(VENV)/report.installed  ## mix, train, score and report on the built-in 
 # Those that listen come last, since they measure what a browser plays and so need the machine for themselves.
 define run_tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "($(1)) and not listens" \
-		--numprocesses auto --maxprocesses 4 --dist worksteal
+		--numprocesses auto --maxprocesses 4 --dist worksteal --durations 25
 	$(BIN)/python -m pytest -m "($(1)) and listens" tests/browser
 endef
 
