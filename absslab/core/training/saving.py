@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from absslab.core.model.checkpoint import save_checkpoint
 from absslab.core.training.events import EpochResult, StepDone, TrainingEvent
 from absslab.core.training.recording_length import fix_recording_length
@@ -62,22 +64,36 @@ class RunSaver:
         if isinstance(event, StepDone) and every and event.step % every == 0:
             self.save_place()
 
-    def save_place(self) -> None:
+    def save_place(self) -> bool:
         """Save where the training is within a long epoch; all processes have to call this.
 
-        Epochs of other recordings are repeated from their beginning.
+        Epochs of other recordings are repeated from their beginning. What has diverged is not
+        saved: what was saved before can still be used.
+
+        Returns:
+            whether a training that is resumed goes on where this one is.
         """
         trainer = self._trainer
         if trainer is None or not trainer.data.steps_between_saves or trainer.place is None:
-            return
+            return False
         at = (trainer.epoch, trainer.place.n_steps)
-        if not trainer.place.n_steps or at == self._saved_at:
-            return
+        if not trainer.place.n_steps:
+            return trainer.epoch > 0
+        if at == self._saved_at:
+            return True
         state = trainer.state()
+        if not _is_finite(state):
+            if self.writer is not None:
+                self.writer.log(
+                    f"not saved after step {at[1]} of epoch {at[0] + 1}: the loss or the weights "
+                    "are not finite"
+                )
+            return False
         self._saved_at = at
         if self.writer is not None:
             self._save_state(state, trainer, self.writer)
             self.writer.log(f"saved after step {at[1]} of epoch {at[0] + 1}")
+        return True
 
     def _save_epoch(self, result: EpochResult, trainer: Trainer, writer: RunWriter) -> None:
         self._metrics = result.metrics
@@ -115,3 +131,9 @@ class RunSaver:
             "n_left_out": len(self._data_state["left_out"]),
             "trained_on": list(self._trained_on),
         }
+
+
+def _is_finite(state: Mapping[str, Any]) -> bool:
+    """Return whether the losses of the epoch so far and the weights are finite."""
+    values = [*state["place"]["sums"].values(), *state["weights"].values()]
+    return all(bool(torch.isfinite(value).all()) for value in values)

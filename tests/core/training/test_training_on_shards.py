@@ -1,6 +1,7 @@
 """A training on shards: as in a folder, and going on within an epoch."""
 
 import itertools
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.shards.shard_split import ShardSplit
 from absslab.core.training import shard_source
-from absslab.core.training.events import StepDone
+from absslab.core.training.epoch_place import EpochPlace
+from absslab.core.training.events import EpochResult, StepDone
 from absslab.core.training.experiment import Experiment, train_or_resume
 from absslab.core.training.run_directory import RunReader, request_stop
+from absslab.core.training.saving import RunSaver
 from absslab.core.training.settings import Settings
 from absslab.core.training.shard_source import ShardSource
 
@@ -183,6 +186,48 @@ def test_long_epochs_are_saved_now_and_then(flags, tmp_path, monkeypatch):
     assert content["resume"]["place"]["n_steps"] == 2
     assert content["resume"]["epoch"] == 0
     steps.close()
+
+
+@pytest.mark.parametrize("end", ["error", "close", "every step"])
+@pytest.mark.parametrize("what", ["losses", "weights"])
+def test_what_has_diverged_is_not_saved(flags, tmp_path, monkeypatch, end, what):
+    if end == "every step":
+        monkeypatch.setattr(shard_source, "STEPS_BETWEEN_SAVES", 1)
+    add = EpochPlace.add
+    begin = RunSaver.begin
+    trainers = []
+
+    def diverge(place, losses, rng):
+        if trainers and trainers[0].epoch == 1:
+            if what == "weights":
+                next(trainers[0].model.parameters()).data.fill_(np.inf)
+            else:
+                losses = {name: value * np.nan for name, value in losses.items()}
+        add(place, losses, rng)
+
+    def remember(saver, trainer, *arguments):
+        trainers.append(trainer)
+        begin(saver, trainer, *arguments)
+
+    monkeypatch.setattr(EpochPlace, "add", diverge)
+    monkeypatch.setattr(RunSaver, "begin", remember)
+    last = tmp_path / "run" / "last.ckpt"
+    steps = Experiment(Settings.from_flags(flags)).run()
+    saved = b""
+    with collect_notices(), suppress(InputError):
+        for event in steps:
+            if isinstance(event, EpochResult):
+                saved = last.read_bytes()
+            if (
+                end == "close"
+                and isinstance(event, StepDone)
+                and (event.epoch, event.step) == (2, 1)
+            ):
+                steps.close()
+    assert saved
+    assert last.read_bytes() == saved
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "not saved after step" in log
 
 
 def test_a_damaged_place_within_an_epoch_is_told(flags, tmp_path):
