@@ -190,7 +190,8 @@ def _open_experiment(arguments: Sequence[str], *, names_idle: bool = False) -> E
     settings = Settings.from_flags(apply_recipe(recipe, given))
     for sentence in find_idle_settings(settings, given) if names_idle else ():
         give_notice(InputWarning(sentence))
-    return _add_scheduler(Experiment(settings), scheduler)
+    experiment = Experiment(settings, may_run_command="data_folder" in given)
+    return _add_scheduler(experiment, scheduler)
 
 
 def _add_scheduler(experiment: Experiment, scheduler: str) -> Experiment:

@@ -20,6 +20,8 @@ class Faults:
         self.ends: list[int] = []  # numbers of bytes after which the connection ends
         self.statuses: list[int] = []  # answers instead of a file
         self.has_ranges = True
+        self.versions: list[str] = []  # ETags of the answers; the last one stays
+        self.shift = 0  # bytes by which parts begin elsewhere than was asked
         self.requests: list[tuple[str, str]] = []  # path and range of each
         self.is_over = threading.Event()
 
@@ -46,11 +48,20 @@ def serve_folder(folder: Path) -> Iterator[tuple[str, Faults]]:
                 return
             content = file.read_bytes()
             start = 0
-            if asked and faults.has_ranges:
+            version = faults.versions[0] if faults.versions else ""
+            if len(faults.versions) > 1:
+                faults.versions.pop(0)
+            is_same = self.headers.get("If-Range", version) == version
+            if asked and faults.has_ranges and is_same:
                 start = int(asked.removeprefix("bytes=").rstrip("-"))
+                start += faults.shift
                 self.send_response(206)
+                last = len(content) - 1
+                self.send_header("Content-Range", f"bytes {start}-{last}/{len(content)}")
             else:
                 self.send_response(200)
+            if version:
+                self.send_header("ETag", version)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             self._send(content[start:])

@@ -309,13 +309,40 @@ def read_json(path: str | Path) -> Any:
     """
     check_ends(path, "JSON")
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError("{path} does not exist", path=path) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             "{path} is not readable JSON ({reason})", path=path, reason=Reason.of(error)
         ) from None
+    return parse_json(content, path)
+
+
+def parse_json(content: bytes, path: str | Path) -> Any:
+    """Return what JSON in UTF-8 says.
+
+    Args:
+        content: the JSON.
+        path: where it comes from, for messages.
+
+    Raises:
+        InputError: it is not JSON.
+    """
+    try:
+        return json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            "{path} is not readable JSON ({reason})", path=path, reason=Reason.of(error)
+        ) from None
+
+
+def is_larger(path: str | Path, n_bytes: int) -> bool:
+    """Return whether there is a file that has more bytes."""
+    try:
+        return os.stat(path).st_size > n_bytes
+    except (OSError, ValueError):  # reading it says more
+        return False
 
 
 def check_ends(path: str | Path, content: str) -> None:

@@ -429,9 +429,14 @@ def evaluation_steps(
     )
     data = part.data
     config = replace(config, split=part.split)
-    may_run = bool(config.data_folder)  # else a checkpoint says where they are
+    may_run_command = bool(config.data_folder)  # else a checkpoint says where they are
     open_set = partial(
-        open_scored_recordings, data, rate=rate, classes=classes, left_out=left_out, may_run=may_run
+        open_scored_recordings,
+        data,
+        rate=rate,
+        classes=classes,
+        left_out=left_out,
+        may_run_command=may_run_command,
     )
     data_set = yield from open_set(part.split)
     if isinstance(data_set, AudioDataSet):

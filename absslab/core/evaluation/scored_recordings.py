@@ -21,7 +21,7 @@ def open_scored_recordings(
     rate: int,
     classes: Sequence[str],
     left_out: LeftOut,
-    may_run: bool,
+    may_run_command: bool,
 ) -> Steps[ScoredRecordings]:
     """Open the recordings of a split, in a folder or in shards.
 
@@ -31,14 +31,14 @@ def open_scored_recordings(
         rate: sampling rate, Hz.
         classes: of the model.
         left_out: collects recordings that can't be used.
-        may_run: whether the folder may be a command, since the user has stated it.
+        may_run_command: whether the folder may be a command, since the user has stated it.
 
     Raises:
         InputError: the folder, its tables or its shards can't be used.
     """
     if data.data_set_type == SHARDS:
         return SequentialRecordings.open(
-            data, split, sampling_rate=rate, classes=classes, may_run=may_run
+            data, split, sampling_rate=rate, classes=classes, may_run_command=may_run_command
         )
     return (
         yield from split_steps(

@@ -62,6 +62,7 @@ from absslab.core.training.training_source import RecordingSet
 
 TrainingSteps = Generator[TrainingEvent, None, TrainingOutcome]
 Preparation = Generator[TaskStep, None, Trainer]
+_LAST = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,15 @@ class Experiment:
         checkpoint: content of the `last.ckpt` of a run to resume.
         resumed: the run directory of this checkpoint.
         scheduler: address of a dask scheduler whose workers fill the feature store; empty: none.
-        may_run: whether the user has stated `data_folder`, which may be a command, rather than a
-            checkpoint.
+        may_run_command: whether the user has stated `data_folder`, which may be a command, rather
+            than a checkpoint or another file.
     """
 
     settings: Settings
     checkpoint: Mapping[str, Any] | None = None
     resumed: Path | None = None
     scheduler: str = ""
-    may_run: bool = True
+    may_run_command: bool = False
 
     @classmethod
     def resume(
@@ -117,7 +118,7 @@ class Experiment:
                 f"n_epochs is {training.n_epochs}, but {n_done} epochs are done: "
                 "pass a larger number"
             )
-        return cls(settings, content, folder, may_run="data_folder" in (changes or {}))
+        return cls(settings, content, folder, may_run_command="data_folder" in (changes or {}))
 
     def run(self) -> TrainingSteps:
         """Prepare and train, and keep the run directory up to date, with all notices in its log.
@@ -187,12 +188,15 @@ class Experiment:
             state = "stopped"
             raise
         except BaseException as error:
+            goes_on = False
             with suppress(OSError):  # on a full disk the error that is raised says so
                 if processes.size == 1 and isinstance(error, InputError | WorkError):
-                    saver.save_place()  # recordings can't be read on, but may be later
+                    goes_on = saver.save_place()  # recordings may be read later
                 writer.log(f"failed: {shorten(' '.join(str(error).split()))}")
                 writer.log(f"failed after epoch {epoch}")
                 writer.write_status("failed", epoch=epoch)
+            if goes_on and isinstance(error, InputError | WorkError) and _LAST not in str(error):
+                raise error.wrap("{error}; the training goes on from its " + _LAST) from None
             raise
         finally:
             if state != "failed":
@@ -252,7 +256,9 @@ class Experiment:
     def _read_recordings(self, left_out: LeftOut) -> Labels | ShardedRecordings:
         """Read which recordings there are, without opening one."""
         if self.settings.data.data_set_type == SHARDS:
-            return ShardedRecordings.open(self.settings, self.checkpoint, may_run=self.may_run)
+            return ShardedRecordings.open(
+                self.settings, self.checkpoint, may_run_command=self.may_run_command
+            )
         return read_labels(self.settings, self.checkpoint, left_out)
 
     def _check_settings(self) -> None:
@@ -426,7 +432,7 @@ def train_or_resume(
     folder = run_directory(settings.run.save_path)
     last_checkpoint = folder / "last.ckpt"
     if not last_checkpoint.exists():
-        return (yield from Experiment(settings).run())
+        return (yield from Experiment(settings, may_run_command=True).run())
     reader = RunReader.open(folder)
     _check_same_settings(folder, reader.config, settings)
     if reader.state() == "finished":

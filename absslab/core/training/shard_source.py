@@ -14,7 +14,7 @@ from absslab.core.data.batches import Batch
 from absslab.core.data.class_names import list_classes
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.data.shards.opening import open_shards
-from absslab.core.data.shards.places import Place
+from absslab.core.data.shards.places import Place, hide_query
 from absslab.core.data.shards.shard_index import ShardIndex
 from absslab.core.data.shards.shard_order import EpochOrder
 from absslab.core.data.shards.shard_split import ShardSplit, decode
@@ -137,28 +137,30 @@ class ShardedRecordings:
 
     @classmethod
     def open(
-        cls, settings: Settings, checkpoint: Mapping[str, Any] | None, *, may_run: bool
+        cls, settings: Settings, checkpoint: Mapping[str, Any] | None, *, may_run_command: bool
     ) -> "ShardedRecordings":
         """Read shards.json, and check the settings, the shards and their labels.
 
         Args:
             settings: of the training.
             checkpoint: content of the `last.ckpt` of a run that is resumed.
-            may_run: whether a command to read shards by has been stated by the user.
+            may_run_command: whether a command to read shards by has been stated by the user.
 
         Raises:
             InputError: they can't be used.
             WorkError: a server or a command fails.
         """
         _check_settings(settings)
-        place, index = open_shards(settings.data, ("train", "validation"), may_run=may_run)
+        place, index = open_shards(
+            settings.data, ("train", "validation"), may_run_command=may_run_command
+        )
         classes = index.classes
         if checkpoint is not None:
             classes = checkpoint["classes"]
             if checkpoint["resume"]["data"] != index.fingerprint():
                 raise InputError(
                     "{data_folder} has other shards than the run began with: start a new run",
-                    data_folder=settings.data.data_folder,
+                    data_folder=hide_query(settings.data.data_folder),
                 )
         n_thresholds = len(settings.training.thresholds)
         if n_thresholds not in (1, len(classes)):

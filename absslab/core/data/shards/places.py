@@ -9,16 +9,20 @@
 A command runs only where the user of the program has stated it, and not because a file says so.
 """
 
+import atexit
 import http.client
 import os
+import re
 import selectors
 import shlex
+import signal
 import subprocess
 import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -27,6 +31,7 @@ from absslab.core.common.errors import InputError, Reason, escape_braces, shorte
 _COMMAND = "pipe:"
 _URLS = ("http://", "https://")
 _NAME = "{name}"
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _TEMPORARY = (408, 425, 429)  # and all from 500 on: statuses after which one may try again
 
 
@@ -81,24 +86,43 @@ def is_remote(data_folder: str) -> bool:
     return data_folder.startswith((*_URLS, _COMMAND))
 
 
+def is_command(data_folder: str) -> bool:
+    """Return whether a setting of data_folder is a command.
+
+    >>> is_command("pipe:cat {name}"), is_command("https://example.org/shards")
+    (True, False)
+    """
+    return data_folder.startswith(_COMMAND)
+
+
+def hide_query(data_folder: str) -> str:
+    """Return a setting of data_folder for messages: a URL without its query.
+
+    >>> hide_query("https://example.org/shards?token=abc")
+    'https://example.org/shards'
+    """
+    return data_folder.partition("?")[0] if data_folder.startswith(_URLS) else data_folder
+
+
 def resolve_place(text: str) -> str:
     """Return where data are so that it can be read from another working directory."""
     return text if is_remote(text) else str(Path(text).resolve())
 
 
-def find_place(data_folder: str, *, timeout: float, may_run: bool) -> Place:
+def find_place(data_folder: str, *, timeout: float, may_run_command: bool) -> Place:
     """Return where shards are read from.
 
     Args:
         data_folder: a folder, a URL or a command.
         timeout: s without a byte after which reading is tried again.
-        may_run: whether a command has been stated by the user of this program.
+        may_run_command: whether a command has been stated by the user of this program.
 
     Raises:
-        InputError: there is no such folder, or a command that may not run or has no place for the
-            name of a shard.
+        InputError: there is no such folder, a URL is none or has a password, or a command may not
+            run or has no place for the name of a shard.
     """
     if data_folder.startswith(_URLS):
+        _check_url(data_folder)
         return UrlPlace(data_folder, timeout)
     if not data_folder.startswith(_COMMAND):
         folder = Path(data_folder)
@@ -121,12 +145,36 @@ def find_place(data_folder: str, *, timeout: float, may_run: bool) -> Place:
             f"data_folder is {shorten(data_folder, 200)!r}{problem}: expected pipe: and a command "
             f"with {_NAME} in the place of a shard's name, as in 'pipe:cat /mnt/shards/{_NAME}'"
         )
-    if not may_run:
+    if not may_run_command:
         raise InputError(
             f"the shards are read by the command {shorten(data_folder, 200)!r}, which a file says: "
             "to run it, pass it with --data_folder"
         )
     return CommandPlace(tuple(words), timeout)
+
+
+def _check_url(url: str) -> None:
+    """Check that a URL can be asked for, and has no name of a user.
+
+    Raises:
+        InputError: it can't, or has one.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise InputError(
+            "data_folder is a URL without a valid host: expected one as in "
+            "https://example.org/shards"
+        )
+    if "@" in parts.netloc:
+        raise InputError(
+            "data_folder is a URL with the name of a user or a password, which would be saved in "
+            "the run: leave them out, keep them in ~/.netrc, and read with "
+            f"'pipe:curl -sfn https://example.org/shards/{_NAME}'"
+        )
 
 
 @dataclass(frozen=True)
@@ -162,12 +210,12 @@ class UrlPlace:
     url: str
     timeout: float
     is_remote = True
+    _versions: dict[str, str] = field(default_factory=dict, compare=False, repr=False)  # ETags
 
     def describe(self, name: str) -> str:
         """Return where a file is, for messages: without a query, which may hold a password."""
         parts = urllib.parse.urlsplit(self._address(name))
-        host = parts.netloc.rpartition("@")[2]
-        return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+        return urllib.parse.urlunsplit(parts._replace(query="", fragment=""))
 
     def _address(self, name: str) -> str:
         parts = urllib.parse.urlsplit(self.url)
@@ -176,7 +224,12 @@ class UrlPlace:
 
     def open(self, name: str, position: int, size: int | None) -> Source:
         """Open a file; see `Place`."""
-        headers = {"Range": f"bytes={position}-"} if position else {}
+        headers = {}
+        version = self._versions.get(name, "")
+        if position:
+            headers["Range"] = f"bytes={position}-"
+            if version:  # else the whole file comes
+                headers["If-Range"] = version
         shown = self.describe(name)
         try:
             request = urllib.request.Request(self._address(name), headers=headers)
@@ -190,14 +243,27 @@ class UrlPlace:
                 f"{escape_braces(error.reason)}; check the address",
                 url=shown,
             ) from None
+        except (ValueError, http.client.InvalidURL):  # their texts may hold the query
+            raise InputError(
+                "{url} can't be asked for: expected an address without spaces and control "
+                "characters",
+                url=shown,
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             raise ReadingError(_describe(error)) from None
-        except ValueError as error:  # no address at all
-            raise InputError(
-                "{url} is no address ({reason})", url=shown, reason=Reason.of(error)
-            ) from None
         source = _Response(response)
         is_part = response.status == http.HTTPStatus.PARTIAL_CONTENT
+        found_version = response.headers.get("ETag", "")
+        if found_version.startswith("W/"):  # it does not tell bytes apart
+            found_version = ""
+        is_other = bool(position and version and found_version not in ("", version))
+        if is_other or (is_part and not _is_range_from(response, position, size)):
+            source.close()
+            raise InputError(
+                "{url} changed while it was read, or the server sends another part of it: begin "
+                "again when it stays as it is",
+                url=shown,
+            )
         length = response.headers.get("Content-Length", "")
         if size is not None and length.isdecimal():
             found = int(length) + (position if is_part else 0)
@@ -208,9 +274,18 @@ class UrlPlace:
                     "another file; copy it there again",
                     url=shown,
                 )
+        self._versions[name] = found_version
         if position and not is_part:  # a server that can't begin in the middle
             _discard(source, position)
         return source
+
+
+def _is_range_from(response: http.client.HTTPResponse, position: int, size: int | None) -> bool:
+    """Return whether a server says that its answer begins at a position of a file of a size."""
+    match = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != position:
+        return False
+    return size is None or match[2] in ("*", str(size))
 
 
 class _Response:
@@ -259,6 +334,7 @@ class CommandPlace:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 bufsize=0,
+                start_new_session=True,  # so that what it starts can be ended with it
             )
         except OSError as error:
             errors.close()
@@ -282,6 +358,7 @@ class _Output:
         self._timeout = timeout
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._output, selectors.EVENT_READ)
+        atexit.register(self._end_group)
 
     def read(self, n_bytes: int, /) -> bytes:
         if not self._selector.select(self._timeout):
@@ -289,18 +366,29 @@ class _Output:
         content = os.read(self._output.fileno(), n_bytes)
         if content:
             return content
-        status = self._process.wait()
+        try:
+            status = self._process.wait(self._timeout)
+        except subprocess.TimeoutExpired:
+            raise ReadingError(
+                f"it closed its output, but did not end in {self._timeout:g} s"
+            ) from None
         if status:
             self._errors.seek(0)
             lines = self._errors.read().decode(errors="replace").split("\n")
-            said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "")
             raise ReadingError(
-                f"its exit status is {status}" + (f": {shorten(said, 200)}" if said else "")
+                f"its exit status is {status}" + (f": {shorten(last, 200)}" if last else "")
             )
         return b""
 
+    def _end_group(self) -> None:
+        """End the command and all that it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self) -> None:
-        self._process.kill()
+        self._end_group()
+        atexit.unregister(self._end_group)
         self._process.wait()
         self._selector.close()
         self._output.close()

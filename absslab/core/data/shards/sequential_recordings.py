@@ -11,6 +11,7 @@ from absslab.core.common.errors import InputError, escape_braces
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.shards.opening import open_shards
+from absslab.core.data.shards.places import hide_query
 from absslab.core.data.shards.shard_reading import ShardSample
 from absslab.core.data.shards.shard_split import PlacedSamples, ShardSplit, decode
 
@@ -42,7 +43,7 @@ class SequentialRecordings:
         *,
         sampling_rate: int,
         classes: Sequence[str],
-        may_run: bool,
+        may_run_command: bool,
     ) -> "SequentialRecordings":
         """Open the shards of a split; no recording is read.
 
@@ -51,20 +52,20 @@ class SequentialRecordings:
             split: train, validation or test.
             sampling_rate: Hz.
             classes: those of the model; the shards may lack some.
-            may_run: whether a command to read shards by has been stated by the user.
+            may_run_command: whether a command to read shards by has been stated by the user.
 
         Raises:
             InputError: the shards can't be used, or have other classes.
             EmptySplitError: the split has no recordings.
             WorkError: a server or a command fails.
         """
-        place, index = open_shards(data, (split,), may_run=may_run)
+        place, index = open_shards(data, (split,), may_run_command=may_run_command)
         added = sorted(set(index.classes) - set(classes))
         if added or not index.classes:
             raise InputError(
                 "the classes of {path} are not those of the model: it adds "
                 f"{escape_braces(', '.join(added))}",
-                path=data.data_folder,
+                path=hide_query(data.data_folder),
             )
         timeout = data.shard_timeout
         shards = ShardSplit(place, index, split, index.classes, sampling_rate, timeout)

@@ -13,6 +13,7 @@ Keys are numbers, which count on from shard to shard; any shard thus knows its o
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,10 +21,13 @@ from pathlib import Path
 from absslab.core.common.config import fingerprint
 from absslab.core.common.documents import SavedDocument, document_from_json, document_to_json
 from absslab.core.common.errors import InputError, escape_braces
-from absslab.core.common.files import read_json
+from absslab.core.common.files import is_larger, parse_json, read_json
 from absslab.core.data.splits import SPLITS
 
 INDEX_FILE = "shards.json"
+INDEX_SIZE = 256_000_000  # bytes that it has at most
+LABELS_SIZE = 1_000_000  # bytes that the labels of a recording have at most
+SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")  # of a sound
 COMMAND = "absslab pack"
 
 
@@ -68,18 +72,17 @@ class SampleLabels:
         return json.dumps(document_to_json(self)).encode()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "SampleLabels":
+    def from_bytes(cls, content: bytes, name: str) -> "SampleLabels":
         """Read what `to_bytes` returned.
+
+        Args:
+            content: of the file in the shard.
+            name: of this file, for messages.
 
         Raises:
             InputError: it is another content.
         """
-        try:
-            return document_from_json(cls, json.loads(content))
-        except (ValueError, RecursionError) as error:  # an InputError is a ValueError
-            if isinstance(error, InputError):
-                raise
-            raise InputError("it is not readable JSON") from None
+        return document_from_json(cls, parse_json(content, name))
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,8 @@ def read_index(path: str | Path) -> ShardIndex:
     Raises:
         InputError: it is missing or damaged, or the packing is not finished.
     """
+    if is_larger(path, INDEX_SIZE):
+        raise InputError(f"{{path}} has more than {INDEX_SIZE} bytes", path=path)
     return parse_index(read_json(path), path)
 
 

@@ -1,24 +1,37 @@
 """Read the recordings of a shard in sequence, and say what is wrong with a shard.
 
-Python's own `tarfile` reads the stream. What it does not notice, such as an end between two
-recordings, is found by what shards.json says.
+What shards.json says of a shard finds what the shard itself does not tell: an end between two
+recordings by their number, a changed byte by its checksum.
 """
 
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
 
-from absslab.core.common.errors import InputError, escape_braces, join_errors
+from absslab.core.common.errors import (
+    InputError,
+    Reason,
+    WorkError,
+    escape_braces,
+    join_errors,
+    shorten,
+)
 from absslab.core.data.labelled_recordings import LabelledRecording
 from absslab.core.data.shards.places import FolderPlace, Place
-from absslab.core.data.shards.shard_file import END_SIZE
 from absslab.core.data.shards.shard_index import (
     COMMAND,
     INDEX_FILE,
+    LABELS_SIZE,
+    SUFFIX,
     SampleLabels,
     Shard,
     recording_key,
+)
+from absslab.core.data.shards.shard_members import (
+    DamagedShardError,
+    pass_over_content,
+    pass_over_rest,
+    read_content,
+    read_header,
 )
 from absslab.core.data.shards.shard_stream import ShardStream
 
@@ -61,8 +74,13 @@ class ShardSample:
         )
 
 
-def check_shards(place: Place, shards: Sequence[Shard]) -> None:
+def check_shards(place: Place, shards: Sequence[Shard], n_shards: int) -> None:
     """Check that the files in a folder have the sizes that shards.json says.
+
+    Args:
+        place: where they are.
+        shards: those that are checked.
+        n_shards: number of all that shards.json names.
 
     Raises:
         InputError: some are missing, empty or cut; the line names up to ten.
@@ -86,10 +104,11 @@ def check_shards(place: Place, shards: Sequence[Shard]) -> None:
             problem = "is cut: it has"
         errors.append(InputError(f"{{path}} {problem} {size} bytes of {shard.n_bytes}", path=path))
     if errors:
+        plural = "" if n_shards == 1 else "s"
         more = f"; and {len(errors) - _N_LISTED} more" if len(errors) > _N_LISTED else ""
         raise join_errors(
             errors[:_N_LISTED],
-            after=f"{more}: {INDEX_FILE} names {len(shards)} shards; "
+            after=f"{more}: {INDEX_FILE} names {n_shards} shard{plural}; "
             "copy them again from where they were packed, or pack again",
         )
 
@@ -104,6 +123,8 @@ def read_shard(
 ) -> Iterator[ShardSample]:
     """Read the recordings of a shard in their order.
 
+    The last one comes when the shard has been compared with its checksum.
+
     Args:
         place: where it is.
         shard: which one.
@@ -114,33 +135,34 @@ def read_shard(
     Raises:
         InputError: the shard is cut, empty or damaged, or a recording lacks its labels or its
             sound, or is there twice.
-        WorkError: reading failed several times.
+        WorkError: reading failed, of a server or a command several times.
     """
     stream = ShardStream(place, shard.name, shard.n_bytes, timeout)
     reader = _ShardReader(shard, place.describe(shard.name), classes, is_wanted)
     try:
-        # An open file is asked for, of which only `read` is used.
-        with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as tar:
-            for member in tar:
-                tar.members = []  # type: ignore[attr-defined]  # tarfile keeps a list of them
-                if not member.isreg():
-                    continue
-                content = None
-                if reader.begins(member.name):
-                    yield from reader.take()
-                if reader.needs_content():
-                    file = tar.extractfile(member)
-                    content = file.read() if file is not None else b""
-                reader.add(member.name, content)
-            if stream.position < shard.n_bytes - END_SIZE and not reader.is_complete:
-                raise reader.cut_error(stream.position)
-            yield from reader.take()
-    except tarfile.TarError:
+        while (member := read_header(stream, shard.n_bytes)) is not None:
+            if reader.begins(member.name):
+                yield from reader.take()
+            reader.check_size(member.name, member.size)
+            content = None
+            if reader.needs_content():
+                content = read_content(stream, member.size)
+            else:
+                pass_over_content(stream, member.size)
+            reader.add(member.name, content)
+        last = list(reader.take())
+        pass_over_rest(stream)
+        if reader.n_read < shard.n_recordings or stream.position != shard.n_bytes:
+            raise DamagedShardError
+        if stream.sha256 != shard.sha256:
+            raise reader.checksum_error()
+        yield from last
+    except DamagedShardError:
         raise reader.cut_error(stream.position) from None
+    except OSError as error:
+        raise reader.reading_error(error) from None
     finally:
         stream.close()
-    if reader.n_read < shard.n_recordings:
-        raise reader.cut_error(stream.position)
 
 
 class _ShardReader:
@@ -172,11 +194,6 @@ class _ShardReader:
         """Number of the recording that is read, or of the next one."""
         return self.shard.first + self.n_read
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the recording that is read has its labels and its sound."""
-        return "json" in self._files and len(self._files) > 1
-
     def needs_content(self) -> bool:
         """Return whether the recording that is read is wanted."""
         return self.is_wanted(self.number)
@@ -184,6 +201,17 @@ class _ShardReader:
     def begins(self, name: str) -> bool:
         """Return whether a file is of another recording than the one before it."""
         return bool(self._files) and name.partition(".")[0] != recording_key(self.number)
+
+    def check_size(self, name: str, size: int) -> None:
+        """Check that labels are not so large that they are none.
+
+        Raises:
+            InputError: they are.
+        """
+        if name.endswith(".json") and size > LABELS_SIZE:
+            raise self._error(
+                f"has {_show(name)} of {size} bytes: expected labels of {LABELS_SIZE} at most"
+            )
 
     def add(self, name: str, content: bytes | None) -> None:
         """Add a file of the recording that is read.
@@ -199,7 +227,9 @@ class _ShardReader:
             first = recording_key(self.shard.first)
             if first <= key < expected and len(key) == len(expected):
                 raise self._error(f"has the recording {key} twice")
-            raise self._error(f"has {name} where the recording {expected} is expected")
+            raise self._error(f"has {_show(name)} where the recording {expected} is expected")
+        if not SUFFIX.fullmatch(f".{suffix}"):
+            raise self._error(f"has {_show(name)}, which has no suffix of a sound")
         if suffix in self._files:
             raise self._error(f"has {name} twice")
         self._files[suffix] = content
@@ -230,7 +260,7 @@ class _ShardReader:
 
     def _labels(self, key: str, content: bytes) -> SampleLabels:
         try:
-            said = SampleLabels.from_bytes(content)
+            said = SampleLabels.from_bytes(content, f"{key}.json")
         except InputError as error:
             raise self._error(f"has unreadable labels of the recording {key} ({error})") from None
         for name in self.classes:
@@ -247,18 +277,41 @@ class _ShardReader:
         """Return the error of a shard that ends too early."""
         if not n_bytes:
             return InputError(f"{{shard}} is empty: {_AGAIN}", shard=self.place)
-        where = "before its first recording"
-        if self.n_read:
-            where = f"after the recording {recording_key(self.number - 1)}"
         return InputError(
-            f"{{shard}} is cut or damaged {where} ({n_bytes} of {self.shard.n_bytes} bytes are "
-            f"read, {self.n_read} of {self.shard.n_recordings} recordings): {_AGAIN}; a training "
-            "goes on from its last.ckpt",
+            f"{{shard}} is cut or damaged {self._where()} ({n_bytes} of {self.shard.n_bytes} bytes "
+            f"are read, {self.n_read} of {self.shard.n_recordings} recordings): {_AGAIN}",
             shard=self.place,
         )
+
+    def checksum_error(self) -> InputError:
+        """Return the error of a shard that has another checksum."""
+        return InputError(
+            f"{{shard}} is damaged: its SHA-256 is not the one in {INDEX_FILE}; {_AGAIN}",
+            shard=self.place,
+        )
+
+    def reading_error(self, error: OSError) -> WorkError:
+        """Return the error of a shard that the system does not read."""
+        return WorkError(
+            f"{{shard}} can't be read {self._where()} ({{reason}}): check the disk and the "
+            "permissions",
+            shard=self.place,
+            reason=Reason.of(error),
+        )
+
+    def _where(self) -> str:
+        """Return how far reading has come, for messages."""
+        if not self.n_read:
+            return "before its first recording"
+        return f"after the recording {recording_key(self.number - 1)}"
 
     def _error(self, problem: str) -> InputError:
         return InputError(
             f"{{shard}} {escape_braces(problem)}: it is not as {COMMAND} wrote it; {_AGAIN}",
             shard=self.place,
         )
+
+
+def _show(name: str) -> str:
+    """Return a name that a shard says, in one short line."""
+    return shorten(ascii(name)[1:-1], 100)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from absslab.core.audio import sound_files
-from absslab.core.common.errors import InputError
+from absslab.core.common.errors import InputError, Reason, WorkError
 from absslab.core.data.batches import Batch, Item, load_items
 from absslab.core.data.shards.places import Place
 from absslab.core.data.shards.read_ahead import read_ahead
@@ -260,7 +260,7 @@ class _Decoder(Dataset[Item | Exception]):
     def __getitem__(self, placed: PlacedSample) -> Item | Exception:
         try:
             return Item(placed.position, decode(placed.sample, self.sampling_rate), None)
-        except (InputError, OSError, MemoryError) as error:
+        except (InputError, WorkError, OSError, MemoryError) as error:
             return error
 
 
@@ -275,15 +275,24 @@ def decode(sample: ShardSample, sampling_rate: int) -> Tensor:
 
     Raises:
         InputError: it can't be decoded.
+        WorkError: the file can't be written.
     """
-    with tempfile.NamedTemporaryFile(prefix="absslab-", suffix=sample.suffix) as file:
-        file.write(sample.sound)
-        file.flush()
-        try:
-            return torch.from_numpy(sound_files.load(file.name, sampling_rate))
-        except InputError as error:
-            shown = sample.describe()
-            paths = {
-                name: shown if path == file.name else path for name, path in error.paths.items()
-            }
-            raise InputError(error.template, **paths, **error.reasons) from None
+    shown = sample.describe()
+    try:
+        with tempfile.NamedTemporaryFile(prefix="absslab-", suffix=sample.suffix) as file:
+            file.write(sample.sound)
+            file.flush()
+            try:
+                return torch.from_numpy(sound_files.load(file.name, sampling_rate))
+            except InputError as error:
+                paths = {
+                    name: shown if path == file.name else path for name, path in error.paths.items()
+                }
+                raise InputError(error.template, **paths, **error.reasons) from None
+    except OSError as error:
+        raise WorkError(
+            "{recording} can't be written to a temporary file ({reason}): free some space, or name "
+            "another folder by the environment variable TMPDIR",
+            recording=shown,
+            reason=Reason.of(error),
+        ) from None

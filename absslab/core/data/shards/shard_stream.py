@@ -1,5 +1,6 @@
 """The bytes of a shard, read again from where they ended when a server or a command fails."""
 
+import hashlib
 import time
 
 from absslab.core.common.errors import InputError, Reason, WorkError
@@ -24,6 +25,7 @@ class ShardStream:
         self.name = name
         self.size = size
         self.position = 0
+        self._checksum = hashlib.sha256()
         self._timeout = timeout
         self._source: Source | None = None
         self._n_failures = 0
@@ -32,7 +34,7 @@ class ShardStream:
         """Read up to so many bytes; none at the end.
 
         Raises:
-            InputError: the file can't be read, and never could.
+            InputError: the file can't be read, and never could, or is longer than it should be.
             WorkError: reading failed several times.
         """
         while True:
@@ -51,7 +53,19 @@ class ShardStream:
             if content:
                 self._n_failures = 0
             self.position += len(content)
+            if self.size is not None and self.position > self.size:
+                raise InputError(
+                    f"{{place}} has more than the {self.size} bytes that shards.json says: it is "
+                    "another file, or damaged; copy it again from where it was packed",
+                    place=self.place.describe(self.name),
+                )
+            self._checksum.update(content)
             return content
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of all that has been read, in hexadecimal."""
+        return self._checksum.hexdigest()
 
     def _ends_early(self) -> bool:
         """Return whether a connection ended before the file did."""
@@ -67,7 +81,7 @@ class ShardStream:
         if self._n_failures >= N_ATTEMPTS:
             raise WorkError(
                 f"{{place}} can't be read after {self.position} bytes ({{reason}}), tried "
-                f"{N_ATTEMPTS} times: check the connection; a training goes on from its last.ckpt",
+                f"{N_ATTEMPTS} times: check the connection",
                 place=self.place.describe(self.name),
                 reason=Reason(str(failure), str(failure)),
             )
@@ -80,11 +94,17 @@ class ShardStream:
             self._source = None
 
 
-def read_whole(place: Place, name: str, timeout: float) -> bytes:
+def read_whole(place: Place, name: str, timeout: float, most_bytes: int) -> bytes:
     """Read a small file.
 
+    Args:
+        place: where it is.
+        name: of the file.
+        timeout: s without a byte after which reading is tried again.
+        most_bytes: size that it may have.
+
     Raises:
-        InputError: it can't be read.
+        InputError: it can't be read, or is larger.
         WorkError: reading failed several times.
     """
     stream = ShardStream(place, name, None, timeout)
@@ -92,6 +112,10 @@ def read_whole(place: Place, name: str, timeout: float) -> bytes:
     try:
         while content := stream.read(1 << 20):
             parts.append(content)
+            if stream.position > most_bytes:
+                raise InputError(
+                    f"{{place}} has more than {most_bytes} bytes", place=place.describe(name)
+                )
     except InputError as error:
         raise error.wrap("{error}; expected shards that absslab pack has written") from None
     finally:

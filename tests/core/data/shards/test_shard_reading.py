@@ -1,9 +1,14 @@
 """What is wrong with a shard is said in one line."""
 
+import errno
+import hashlib
 import io
 import json
+import os
 import tarfile
+import time
 
+import psutil
 import pytest
 from shard_folders import pack, write_field
 
@@ -11,6 +16,8 @@ from absslab.core.common.errors import InputError, WorkError
 from absslab.core.data.shards.places import find_place, is_remote
 from absslab.core.data.shards.shard_index import read_index
 from absslab.core.data.shards.shard_reading import check_shards, read_shard
+from absslab.core.data.shards.shard_split import decode
+from absslab.core.data.shards.shard_stream import ShardStream, read_whole
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,7 @@ def shards(packed, tmp_path):
 
 def read_first(folder, *, number=0, timeout=0.1, data_folder=None) -> list:
     index = read_index(folder / "shards.json")
-    place = find_place(data_folder or str(folder), timeout=timeout, may_run=True)
+    place = find_place(data_folder or str(folder), timeout=timeout, may_run_command=True)
     return list(read_shard(place, index.shards[number], index.classes, timeout))
 
 
@@ -39,6 +46,17 @@ def refusal(folder, kind=InputError, **options) -> str:
         read_first(folder, **options)
     assert len(str(refused.value).splitlines()) == 1
     return str(refused.value)
+
+
+def list_again(path) -> None:
+    """Let shards.json say of a shard what is true of it now."""
+    listed = path.parent / "shards.json"
+    content = json.loads(listed.read_text())
+    for shard in content["shards"]:
+        if shard["name"] == path.name:
+            shard["n_bytes"] = path.stat().st_size
+            shard["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    listed.write_text(json.dumps(content))
 
 
 def rewrite(path, change) -> None:
@@ -50,6 +68,7 @@ def rewrite(path, change) -> None:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
+    list_again(path)
 
 
 def test_a_shard_is_read_in_order(packed):
@@ -66,7 +85,6 @@ def test_a_cut_shard_names_the_last_recording(shards, part):
     path.write_bytes(whole[: len(whole) * part // 24])
     text = refusal(shards)
     assert "train-000000.tar is cut or damaged" in text
-    assert "goes on from its last.ckpt" in text
     if part > 8:
         assert "after the recording 00000000" in text
 
@@ -149,6 +167,95 @@ def test_more_recordings_than_are_listed_are_refused(shards):
     assert f"has more recordings than the {n_first}" in refusal(shards)
 
 
+def header(name="000000000.wav", kind=tarfile.REGTYPE, size=0) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    member.size = size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        (header(kind=tarfile.GNUTYPE_SPARSE, size=10), "is cut or damaged before"),
+        (header(kind=tarfile.XHDTYPE, size=700_000_000), "is cut or damaged before"),
+        (header(kind=tarfile.GNUTYPE_LONGNAME, size=700_000_000), "is cut or damaged before"),
+        (header(kind=tarfile.DIRTYPE), "is cut or damaged before"),
+        (header(kind=tarfile.SYMTYPE), "is cut or damaged before"),
+        (header(size=700_000_000), "is cut or damaged before"),
+        (header(size=10**12), "is cut or damaged before"),
+        (header(size=-512), "is cut or damaged before"),
+        (header("000000000.json", size=2_000_000), "has 000000000.json of 2000000 bytes"),
+        (header("000000000./../../x"), "000000000./../../x, which has no suffix of a sound"),
+        (header("000000000.a\nb"), "has 000000000.a\\nb, which has no suffix of a sound"),
+        (header("000000000"), "has 000000000, which has no suffix of a sound"),
+    ],
+)
+def test_headers_are_not_trusted(shards, block, text):
+    path = shards / "train-000000.tar"
+    with path.open("wb") as file:
+        file.write(block)
+        file.truncate(3_000_000)
+    list_again(path)
+    assert text in refusal(shards)
+
+
+def test_a_shard_that_goes_on_and_on_is_left(shards):
+    command = f"pipe:sh -c 'cat {shards}/$0; cat /dev/zero' {{name}}"
+    assert "has more than the" in refusal(shards, data_folder=command)
+
+
+def test_a_list_that_goes_on_and_on_is_left(monkeypatch):
+    place = find_place("pipe:sh -c 'cat /dev/zero' {name}", timeout=5, may_run_command=True)
+    with pytest.raises(InputError, match="has more than 3000000 bytes; expected shards"):
+        read_whole(place, "shards.json", 5, 3_000_000)
+
+
+def test_a_huge_list_in_a_folder_is_refused(shards):
+    with (shards / "shards.json").open("r+b") as file:
+        file.truncate(300_000_000)
+    with pytest.raises(InputError, match="has more than 256000000 bytes"):
+        read_index(shards / "shards.json")
+
+
+def test_a_changed_byte_within_a_sound_is_found(shards):
+    path = shards / "train-000000.tar"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"RIFF") + 1000] ^= 1
+    path.write_bytes(content)
+    assert "train-000000.tar is damaged: its SHA-256 is not the one in" in refusal(shards)
+
+
+def test_a_disk_that_fails_is_told_with_shard_and_recording(shards, monkeypatch):
+    read = ShardStream.read
+
+    def fail(stream, n_bytes):
+        if stream.position > 9000:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(stream, n_bytes)
+
+    monkeypatch.setattr(ShardStream, "read", fail)
+    text = refusal(shards, WorkError)
+    assert "train-000000.tar can't be read after the recording 00000000" in text
+    assert "(Input/output error)" in text
+
+
+def test_a_shard_that_may_not_be_read_is_told(shards):
+    (shards / "train-000000.tar").unlink()
+    (shards / "train-000000.tar").mkdir()
+    assert "can't be read before its first recording (Is a dir" in refusal(shards, WorkError)
+
+
+def test_a_full_temporary_folder_is_told_with_the_recording(packed, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sample = read_first(packed)[0]
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", fail)
+    with pytest.raises(WorkError, match=r"000000000 \(r\d+\.wav\) can't be written to a temporary"):
+        decode(sample, 8000)
+
+
 def test_all_shards_that_are_not_whole_are_named_at_once(shards):
     (shards / "train-000000.tar").write_bytes(b"")
     path = shards / "train-000001.tar"
@@ -156,11 +263,12 @@ def test_all_shards_that_are_not_whole_are_named_at_once(shards):
     (shards / "test-000000.tar").unlink()
     index = read_index(shards / "shards.json")
     with pytest.raises(InputError) as refused:
-        check_shards(find_place(str(shards), timeout=1, may_run=False), index.shards)
+        check_shards(find_place(str(shards), timeout=1, may_run_command=False), index.shards, 1)
     text = str(refused.value)
     assert "train-000000.tar is empty" in text
     assert "train-000001.tar is cut: it has 600 bytes of" in text
     assert "test-000000.tar does not exist" in text
+    assert "shards.json names 1 shard; copy" in text
 
 
 def test_a_list_that_contradicts_itself_is_refused(shards):
@@ -197,6 +305,40 @@ def test_a_command_that_stalls_is_given_up(packed):
     assert "no byte came for 0.1 s" in text
 
 
+def test_a_command_that_closes_its_output_but_stays_is_given_up(packed):
+    command = f"pipe:sh -c 'cat {packed}/$0; exec >&-; sleep 60' {{name}}"
+    assert "closed its output, but did not end in 0.1 s" in refusal(
+        packed, WorkError, data_folder=command
+    )
+
+
+def test_nothing_that_a_command_started_remains(packed, tmp_path):
+    command = f"pipe:sh -c 'echo $$ > {tmp_path}/pid; sleep 34567 | cat' {{name}}"
+    place = find_place(command, timeout=5, may_run_command=True)
+    source = place.open("x", 0, None)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        time.sleep(0.01)
+    group = int((tmp_path / "pid").read_text())
+    assert os.getpgid(group) == group
+    source.close()
+    end = time.monotonic() + 10
+    while members_of(group) and time.monotonic() < end:  # the system ends them
+        time.sleep(0.01)
+    assert not members_of(group)
+
+
+def members_of(group) -> list[int]:
+    """Return the processes of a group that have not ended."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getpgid(process.pid) == group and process.info["status"] != "zombie":
+                found.append(process.pid)
+        except ProcessLookupError:
+            continue
+    return found
+
+
 def test_a_command_gets_no_shell(packed, tmp_path):
     refusal(packed, WorkError, data_folder=f"pipe:ls {{name}}; touch {tmp_path}/made")
     assert not (tmp_path / "made").exists()
@@ -214,4 +356,4 @@ def test_a_program_that_is_not_there_is_named(packed):
 
 def test_a_command_runs_only_if_the_user_has_stated_it():
     with pytest.raises(InputError, match="which a file says: to run it, pass it with"):
-        find_place("pipe:cat {name}", timeout=1, may_run=False)
+        find_place("pipe:cat {name}", timeout=1, may_run_command=False)

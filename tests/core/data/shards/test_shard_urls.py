@@ -28,7 +28,7 @@ def server(packed):
 
 def read_first(packed, url) -> list:
     index = read_index(packed / "shards.json")
-    place = find_place(url, timeout=TIMEOUT, may_run=False)
+    place = find_place(url, timeout=TIMEOUT, may_run_command=False)
     return list(read_shard(place, index.shards[0], index.classes, TIMEOUT))
 
 
@@ -82,7 +82,6 @@ def test_a_server_that_stalls_for_ever_is_given_up(packed, server):
     text = str(failed.value)
     assert f"{url}train-000000.tar can't be read after 700 bytes" in text
     assert f"no byte came in time), tried {N_ATTEMPTS} times" in text
-    assert "goes on from its last.ckpt" in text
     assert len(faults.requests) == N_ATTEMPTS
 
 
@@ -110,13 +109,60 @@ def test_no_server_is_told_after_a_few_attempts(packed, server):
         read_first(packed, url)
 
 
-def test_passwords_of_an_address_are_in_no_message(packed, server):
+def test_a_file_that_changes_is_not_joined(packed, server):
     url, faults = server
-    address = url.replace("//", "//user:secret@") + "sub/?token=secret"
-    place = find_place(address, timeout=TIMEOUT, may_run=False)
+    faults.ends = [4000]
+    faults.versions = ['"one"', '"two"']
+    with pytest.raises(InputError, match=r"train-000000\.tar changed while it was read"):
+        read_first(packed, url)
+
+
+def test_a_file_with_a_version_goes_on(packed, server):
+    url, faults = server
+    faults.ends = [4000, 500]
+    faults.versions = ['"one"']
+    assert sounds(read_first(packed, url)) == sounds(read_first(packed, str(packed)))
+    assert faults.requests[2][1] == "bytes=4500-"
+
+
+def test_another_part_than_was_asked_for_is_refused(packed, server):
+    url, faults = server
+    faults.ends = [4000]
+    faults.shift = 7
+    with pytest.raises(InputError, match="sends another part of it"):
+        read_first(packed, url)
+
+
+def test_a_url_with_a_password_is_refused(server):
+    url, faults = server
+    with pytest.raises(InputError, match=r"keep them in ~/\.netrc, and read with 'pipe:curl") as no:
+        find_place(url.replace("//", "//user:secret@"), timeout=TIMEOUT, may_run_command=False)
+    assert "secret" not in str(no.value)
+    assert not faults.requests
+
+
+@pytest.mark.parametrize("url", ["http://", "https://[abc/x?secret", "http://a:b/?secret"])
+def test_a_url_without_a_host_is_refused(url):
+    with pytest.raises(InputError, match="without a valid host") as refused:
+        find_place(url, timeout=TIMEOUT, may_run_command=False)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_token_with_a_space_is_in_no_message(server):
+    url, _ = server
+    place = find_place(url + "?token=my secret", timeout=TIMEOUT, may_run_command=False)
+    with pytest.raises(InputError, match="expected an address without spaces") as refused:
+        place.open("x.tar", 0, None)
+    assert "secret" not in str(refused.value)
+
+
+def test_tokens_of_an_address_are_in_no_message(packed, server):
+    url, faults = server
+    address = url + "sub/?token=secret"
+    place = find_place(address, timeout=TIMEOUT, may_run_command=False)
     assert place.describe("a b.tar").startswith("http://127.0.0.1")
     assert "secret" not in place.describe("a b.tar")
     assert place.describe("a b.tar").endswith("/sub/a%20b.tar")
     with pytest.raises(InputError):
-        find_place(url + "?token=1", timeout=TIMEOUT, may_run=False).open("x.tar", 0, None)
+        find_place(url + "?token=1", timeout=TIMEOUT, may_run_command=False).open("x.tar", 0, None)
     assert faults.requests == [("/x.tar", "")]
