@@ -31,6 +31,7 @@ from absslab.core.data.shards.shard_file import ShardFile
 from absslab.core.data.shards.shard_index import (
     COMMAND,
     INDEX_FILE,
+    SUFFIX,
     SampleLabels,
     ShardIndex,
     check_index,
@@ -40,7 +41,6 @@ from absslab.core.data.splits import ALL, SPLITS
 from absslab.core.data.true_sources import check_recording, load_recording
 
 _SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{6,}}\.tar")
-_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 _MOST_CHANNELS = 8  # of a FLAC file
 _MEGABYTE = 1_000_000
 _SETTINGS_OF_DATA = (  # which choose recordings, splits and clips
@@ -238,6 +238,7 @@ def _begin_index(output: Path, plan: _Plan, data: DataConfig) -> ShardIndex:
     source = fingerprint([settings, list(plan.classes), content])
     path = output / INDEX_FILE
     if not path.exists():
+        _check_unlisted(output, [])
         return ShardIndex(list(plan.classes), settings, source)
     index = ShardIndex.read(path, COMMAND)
     check_index(index, path)
@@ -262,7 +263,31 @@ def _begin_index(output: Path, plan: _Plan, data: DataConfig) -> ShardIndex:
                 "and pack again",
                 path=file,
             )
+    listed = [shard.name for shard in index.shards]
+    if index.n_packed < len(plan.recordings):  # a shard may be there that was not listed any more
+        split = plan.recordings[index.n_packed].split
+        listed.append(shard_name(split, len(index.of_split(split))))
+    _check_unlisted(output, listed)
     return index
+
+
+def _check_unlisted(output: Path, known: Sequence[str]) -> None:
+    """Check that a folder has no shards of another packing.
+
+    Args:
+        output: the folder.
+        known: names of shards that it may have.
+
+    Raises:
+        InputError: it has others.
+    """
+    for path in sorted(output.iterdir()) if output.is_dir() else []:
+        if _SHARD_NAME.fullmatch(path.name) and path.name not in known:
+            raise InputError(
+                f"{{path}} is not listed in a {INDEX_FILE} beside it: remove it, or choose a new "
+                "or an empty folder",
+                path=path,
+            )
 
 
 def _pack(plan: _Plan, output: Path, index: ShardIndex, left_out: LeftOut) -> Steps[ShardIndex]:
@@ -283,6 +308,8 @@ def _pack(plan: _Plan, output: Path, index: ShardIndex, left_out: LeftOut) -> St
                 yield Progress(n_packed, total)
                 if shard.n_bytes >= plan.config.shard_size * _MEGABYTE:
                     break
+            if shard.n_recordings and not index.shards:  # so that no shard is without a list
+                write_json(output / INDEX_FILE, index.to_json())
             written = shard.finish(split) if shard.n_recordings else None
         folder = plan.folder
         index = replace(index, n_packed=n_packed, left_out=left_out.reasons(folder))
@@ -322,4 +349,4 @@ def _read_samples(
 def _read_file(path: str) -> tuple[str, bytes]:
     """Return the suffix of a file as its name in a shard has it, and its bytes."""
     suffix = Path(path).suffix.lower()
-    return suffix if _SUFFIX.fullmatch(suffix) else ".sound", Path(path).read_bytes()
+    return suffix if SUFFIX.fullmatch(suffix) else ".sound", Path(path).read_bytes()

@@ -16,7 +16,7 @@ from absslab.core.common.notices import collect_notices
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.shards import packing
 from absslab.core.data.shards.packing import PackConfig, pack_steps
-from absslab.core.data.shards.shard_index import read_index
+from absslab.core.data.shards.shard_index import ShardIndex, read_index
 
 SPLITS_OF_NAMES = ("train", "train", "test", "test")
 
@@ -205,3 +205,37 @@ def test_a_folder_of_mixtures_is_packed(mixtures, tmp_path):
     }
     said = json.loads(members(tmp_path / "shards")["000000000"]["json"])
     assert said["name"].startswith("train/")
+
+
+def test_shards_without_their_list_are_not_written_over(field, tmp_path):
+    pack(field, tmp_path / "shards")
+    (tmp_path / "shards" / "shards.json").unlink()
+    before = contents(tmp_path / "shards")
+    with pytest.raises(InputError, match=r"test-000000\.tar is not listed in a shards\.json"):
+        pack(field, tmp_path / "shards")
+    assert contents(tmp_path / "shards") == before
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_shards_that_are_not_listed_are_refused(field, tmp_path, is_finished):
+    if is_finished:
+        pack(field, tmp_path / "shards")
+    else:
+        pack_until(20, field, tmp_path / "shards")
+    (tmp_path / "shards" / "train-000077.tar").write_bytes(b"other")
+    with pytest.raises(InputError, match=r"train-000077\.tar is not listed in a shards\.json"):
+        pack(field, tmp_path / "shards")
+
+
+@pytest.mark.parametrize("n_packed", [0, 20])
+def test_a_shard_that_was_not_listed_any_more_is_packed_again(
+    field, tmp_path, monkeypatch, n_packed
+):
+    whole = pack(field, tmp_path / "whole")
+    pack_until(n_packed, field, tmp_path / "shards")
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardIndex, "grow", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pack(field, tmp_path / "shards")
+    assert pack(field, tmp_path / "shards") == whole
+    assert contents(tmp_path / "shards") == contents(tmp_path / "whole")
