@@ -18,6 +18,7 @@ from absslab.core.common.config import (
 from absslab.core.common.errors import InputError, WorkError, escape_braces
 from absslab.core.common.progress import run_with_progress
 from absslab.core.common.signals import interrupt_on_termination
+from absslab.core.data.shards.places import is_command, is_remote
 from absslab.core.runs.sweep import SweepConfig, SweepRun, run_path, sweep_steps
 from absslab.core.runs.sweep_grid import (
     GridRun,
@@ -88,6 +89,7 @@ def run(arguments: Sequence[str]) -> FailedTrainings | None:
     except _GridSettingError as error:
         raise error.wrap(f"{{error}}; {_how_to_change(name, path)}", grid=path) from None
     _check_data(runs[0], path)
+    _check_commands(runs, path, "data_folder" in overrides)
     with interrupt_on_termination():
         try:
             order = [training.name for training in grid.runs]
@@ -214,9 +216,22 @@ def _check_data(run: SweepRun, grid: Path) -> None:
         raise InputError(
             "{grid} names no data_folder: pass --data_folder, or name it below common", grid=grid
         )
-    if not Path(folder).is_dir():
+    if not is_remote(folder) and not Path(folder).is_dir():
         raise InputError(
             "data_folder {folder} is not a directory: pass --data_folder, a folder of recordings "
             "with weak labels",
             folder=folder,
+        )
+
+
+def _check_commands(runs: Sequence[SweepRun], grid: Path, is_stated: bool) -> None:
+    """Check that no command runs because a grid says so.
+
+    Raises:
+        InputError: the grid says one.
+    """
+    if not is_stated and any(is_command(run.settings.data.data_folder) for run in runs):
+        raise InputError(
+            "{grid} says a command as data_folder: to run it, pass it with --data_folder",
+            grid=grid,
         )

@@ -327,3 +327,28 @@ def test_what_failed_is_named_with_its_reason():
     assert text.startswith("12 trainings have no scores (run0, seed 0: no memory; run1")
     assert text.endswith("; and 2 more): the same command tries again")
     assert not FailedTrainings(())
+
+
+def test_a_command_of_a_grid_does_not_run(grid, tmp_path, capsys):
+    common = "data_set_type: weakly_labelled_shards, data_folder: 'pipe:touch {name}'"
+    path = tmp_path / "command.yaml"
+    path.write_text(f"common: {{{common}}}\nruns: {{a: {{n_epochs: 1}}}}")
+    words = ["sweep", str(path), "--output_folder", str(tmp_path / "S")]
+    assert "says a command as data_folder: to run it, pass it" in fail(capsys, words)
+    assert not (tmp_path / "S").exists()
+
+
+@pytest.mark.parametrize("place", ["https://example.org/x", "pipe:cat /mnt/{name}"])
+def test_a_sweep_on_shards_elsewhere_begins(grid, tmp_path, monkeypatch, place):
+    begun = []
+
+    def begin(config, runs, order, scheduler):
+        begun.extend(run.settings.data.data_folder for run in runs)
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("absslab.cli.sweep.sweep_steps", begin)
+    words = arguments(grid(), tmp_path / "S")
+    words += ["--data_folder", place, "--data_set_type", "weakly_labelled_shards"]
+    main(words)
+    assert set(begun) == {place}

@@ -65,6 +65,7 @@ class Launcher:
         *,
         n_steps: int | None = None,
         device: str = "",
+        data_folder: str = "",
     ) -> None:
         """Continue a run.
 
@@ -74,6 +75,7 @@ class Launcher:
             n_steps: train up to this step, if the length of the run is counted in steps; by
                 default as planned.
             device: device to train on; by default as before.
+            data_folder: where the data are; by default where they were.
 
         Raises:
             InputError: it is running, or has no checkpoint to continue from.
@@ -92,6 +94,8 @@ class Launcher:
             flags["n_steps"] = n_steps
         if device:
             flags["device"] = device
+        if data_folder:
+            flags["data_folder"] = data_folder
         _start_training(["train", *to_flags(flags)], folder, self.working_folder)
 
     def stop(self, folder: Path) -> None:

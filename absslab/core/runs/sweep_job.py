@@ -7,6 +7,7 @@ from pathlib import Path
 from absslab.core.common.config import to_flags
 from absslab.core.common.errors import InputError, WorkError, escape_braces
 from absslab.core.common.run_status import LIVE_STATES, read_status
+from absslab.core.data.shards.places import is_command
 from absslab.core.evaluation.score_files import read_scores_alone
 from absslab.core.runs.launcher import KILLED, OUTPUT, Launcher
 from absslab.core.runs.processes import (
@@ -100,7 +101,7 @@ class Sweep:
         if self._launcher.state(folder) == "finished":
             return
         if (folder / "last.ckpt").exists():
-            self._launcher.resume(folder, device=device)
+            self._launcher.resume(folder, device=device, data_folder=_stated_command(run))
         else:
             arguments = ["train", *run.arguments, *to_flags({"device": device})]
             self._launcher.start(arguments, folder)
@@ -145,6 +146,8 @@ class Sweep:
             "device": device,
             "output": str(scores),
         }
+        if command := _stated_command(run):
+            flags["data_folder"] = command
         job = start_process(
             ["evaluate", *to_flags(flags)], run.folder / _EVALUATION, self.working_folder
         )
@@ -159,6 +162,12 @@ class Sweep:
             return
         reason = describe_end(exit_status) or job.read_log_end(1) or "it ended without a message"
         raise WorkError(escape_braces(reason.removeprefix("absslab evaluate: ")))
+
+
+def _stated_command(run: SweepRun) -> str:
+    """Return data_folder if it is a command, which runs only if it is passed each time."""
+    folder = run.settings.data.data_folder
+    return folder if is_command(folder) else ""
 
 
 def describe_failure(run: SweepRun, error: InputError | WorkError) -> SweepFailure:

@@ -11,6 +11,7 @@ from absslab.core.common.config import Config, format_setting, look_up, suggest_
 from absslab.core.common.errors import InputError
 from absslab.core.common.files import lies_below
 from absslab.core.data.layouts import LAYOUTS
+from absslab.core.data.shards.places import is_remote
 from absslab.core.model.separation_model import ModelConfig
 from absslab.core.runs.device_list import Device, join_gpus
 from absslab.core.training.recipes import RECIPES, apply_recipe
@@ -120,8 +121,12 @@ class TrainingForm(Part):
         _ = self.settings  # checks all values together
         values = self.values()
         for name in PATHS:
-            if values.get(name):
+            if values.get(name) and not (name == "data_folder" and is_remote(values[name])):
                 values[name] = str(Path(values[name]).absolute())
+        if writes_below is not None and is_remote(values.get("data_folder", "")):
+            raise InputError(
+                "data_folder is a URL or a command: here, expected a folder of this machine"
+            )
         if writes_below is not None:
             shown = self.values()
             for name in WRITTEN_PATHS:

@@ -142,3 +142,11 @@ def test_changes_are_told_and_nothing_is_left_after_the_end():
     assert changes == [1, 1, 1]
     form.close()
     assert set(ipywidgets.widgets.widget._instances) == before
+
+
+@pytest.mark.parametrize("place", ["https://example.org/x", "pipe:cat /mnt/{name}"])
+def test_shards_elsewhere_stay_where_they_are(form, tmp_path, place):
+    form.set({"data_set_type": "weakly_labelled_shards", "data_folder": place})
+    assert f"--data_folder={place}" in form.arguments()
+    with pytest.raises(InputError, match="expected a folder of this machine"):
+        form.arguments(writes_below=tmp_path)
