@@ -3,7 +3,8 @@
 Axes: B batch, K classes, N samples, R sources of all recordings of a batch, E events of them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -98,7 +99,7 @@ def load_batches(clips: Clips, groups: Sequence[list[int]], n_loaders: int) -> I
 
 def load_items(
     items: Dataset[Item | Exception], groups: Iterable[list[Any]], n_loaders: int
-) -> Iterator[Loaded]:
+) -> Generator[Loaded, None, None]:
     """Read the items of each batch.
 
     Args:
@@ -117,7 +118,7 @@ def load_items(
         batch_sampler=groups,
         num_workers=n_loaders,
         collate_fn=_pad,
-        worker_init_fn=leave_notices_to_parent,
+        worker_init_fn=_begin_loader,
     )
     with hide_main_module():
         batches = iter(loader)
@@ -126,6 +127,16 @@ def load_items(
             if isinstance(batch, Exception):
                 raise batch
             yield batch
+
+
+def _begin_loader(number: int) -> None:
+    """Prepare a process that reads ahead.
+
+    Ctrl-C is for the process that it reads for, which then ends it. By itself it would wait at its
+    end until somebody takes what it has read.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_notices_to_parent(number)
 
 
 @contextmanager

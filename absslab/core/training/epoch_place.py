@@ -5,7 +5,7 @@ Randomness is saved as well: that of the augmentation, and PyTorch's, which is t
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,12 +87,19 @@ class EpochPlace:
         return place
 
     def restore_randomness(
-        self, rng: np.random.Generator, processes: Processes, device: torch.device
+        self,
+        rng: np.random.Generator,
+        seed: Sequence[int],
+        processes: Processes,
+        device: torch.device,
     ) -> None:
         """Let randomness go on where it was; in another number of processes it begins anew.
 
+        What begins anew differs from what the epoch began with.
+
         Args:
             rng: of the augmentation.
+            seed: that of the epoch.
             processes: that go on together.
             device: of this process.
 
@@ -100,7 +107,9 @@ class EpochPlace:
             InputError: the state is damaged.
         """
         if len(self._saved) != processes.size:
-            torch.manual_seed(int(rng.integers(1 << 62)) + self.n_steps)
+            new = np.random.default_rng([*seed, processes.rank, self.n_steps])
+            torch.manual_seed(int(new.integers(1 << 62)))
+            rng.bit_generator.state = new.bit_generator.state
             return
         saved = self._saved[processes.rank]
         try:

@@ -32,7 +32,7 @@ from absslab.core.training.training_labels import (
     check_remaining,
     fingerprint_of,
 )
-from absslab.core.training.training_source import BuildModel, Preparation
+from absslab.core.training.training_source import BatchParts, BuildModel, Preparation
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TrainingData:
         *,
         n_done: int = 0,
         n_begun_with: int | None = None,
-    ) -> Iterator[BatchPart]:
+    ) -> BatchParts:
         """Return what a process has of each batch; see `TrainingSource`.
 
         Batches are the same for any number of processes.
@@ -75,7 +75,7 @@ class TrainingData:
         groups = self.train.groups(batch_size, rng=rng)[n_done:]
         return self._parts(groups, processes)
 
-    def _parts(self, groups: Sequence[list[int]], processes: Processes) -> Iterator[BatchPart]:
+    def _parts(self, groups: Sequence[list[int]], processes: Processes) -> BatchParts:
         own = [group[processes.rank :: processes.size] for group in groups]
         batches = self._read(0, [part for part in own if part])
         for group, part in zip(groups, own, strict=True):

@@ -1,6 +1,7 @@
 """The recordings of a training in shards, which are read in sequence."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from absslab.core.data.shards.shard_order import EpochOrder
 from absslab.core.data.shards.shard_split import ShardSplit, decode
 from absslab.core.training.batch_gradient import BatchPart
 from absslab.core.training.settings import Settings
-from absslab.core.training.training_source import BuildModel, Preparation
+from absslab.core.training.training_source import BatchParts, BuildModel, Preparation
 
 _N_EXAMINED = 10_000  # training recordings that are read before the first epoch
 STEPS_BETWEEN_SAVES = 1000
@@ -59,7 +60,7 @@ class ShardSource:
         *,
         n_done: int = 0,
         n_begun_with: int | None = None,
-    ) -> Iterator[BatchPart]:
+    ) -> BatchParts:
         """Return what a process has of each batch; see `TrainingSource`.
 
         Each process reads its own part of the shards. If the epoch began with another number of
@@ -82,10 +83,7 @@ class ShardSource:
             n_loaders=self.n_loaders,
         )
         sizes = list(order.batch_sizes())[n_done:]
-        return (
-            BatchPart(min(size, processes.size), batch)
-            for size, batch in zip(sizes, batches, strict=True)
-        )
+        return _join_parts(sizes, batches, processes)
 
     def validation_batches(self, batch_size: int, processes: Processes = ALONE) -> Iterator[Batch]:
         """Yield batches of the validation recordings; each process reads a range of them."""
@@ -206,6 +204,15 @@ class ShardedRecordings:
             train, validation, data.shuffle_buffer, data.n_loaders, STEPS_BETWEEN_SAVES
         )
         return build(train), source
+
+
+def _join_parts(
+    sizes: Sequence[int], batches: Generator[Batch | None, None, None], processes: Processes
+) -> BatchParts:
+    """Yield parts of batches of the given sizes."""
+    with closing(batches):
+        for size, batch in zip(sizes, batches, strict=True):
+            yield BatchPart(min(size, processes.size), batch)
 
 
 def _check_settings(settings: Settings) -> None:

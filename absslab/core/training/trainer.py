@@ -5,9 +5,9 @@ A run that is interrupted and resumed ends with exactly the weights of an uninte
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from absslab.core.training.objective import Objective
 from absslab.core.training.optimizers import OPTIMIZERS
 from absslab.core.training.schedules import Schedule, build_schedule
 from absslab.core.training.steady_classes import find_steady_classes
-from absslab.core.training.training_source import TrainingSource
+from absslab.core.training.training_source import BatchParts, TrainingSource
 from absslab.core.training.validation import ValidationScores, choose_metric, validate
 from absslab.core.training.weight_average import WeightAverage, build_weight_average
 
@@ -110,22 +110,24 @@ class Trainer:
             self.model.train()
             n_own = 0  # recordings of this process
             waiting = 0.0  # s that it waited for the others
-            for step, part in enumerate(islice(parts, n_steps - place.n_steps), place.n_steps + 1):
-                n_own += 0 if part.batch is None else len(part.batch.labels)
-                part = part._replace(batch=_move(part.batch, self.model.device))
-                with self._whole_step():
-                    self.optimizer.zero_grad(set_to_none=True)
-                    waiting += self.processes.wait()
-                    losses = self.gradient.backward(part, own_rng, self.scaler)
-                    if config.gradient_clip:
-                        self.scaler.unscale_(self.optimizer)
-                        nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
-                    self.scaler.step(self.optimizer)
-                    self.scaler.update()
-                    self.schedule.after_step()
-                    self.average.update(self.schedule.n_steps_done)
-                    place.add(losses, own_rng)
-                yield StepDone(self.epoch + 1, step, n_steps)
+            remaining = islice(parts, n_steps - place.n_steps)
+            with closing(parts):
+                for step, part in enumerate(remaining, place.n_steps + 1):
+                    n_own += 0 if part.batch is None else len(part.batch.labels)
+                    part = part._replace(batch=_move(part.batch, self.model.device))
+                    with self._whole_step():
+                        self.optimizer.zero_grad(set_to_none=True)
+                        waiting += self.processes.wait()
+                        losses = self.gradient.backward(part, own_rng, self.scaler)
+                        if config.gradient_clip:
+                            self.scaler.unscale_(self.optimizer)
+                            nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+                        self.scaler.step(self.optimizer)
+                        self.scaler.update()
+                        self.schedule.after_step()
+                        self.average.update(self.schedule.n_steps_done)
+                        place.add(losses, own_rng)
+                    yield StepDone(self.epoch + 1, step, n_steps)
             seconds = place.seconds + time.perf_counter() - start
             result = self._epoch_result(place.sums, seconds, n_epochs, n_steps)
             if self.processes.size > 1:
@@ -145,14 +147,15 @@ class Trainer:
             self.place = None
             yield result
 
-    def _begin_epoch(self, place: EpochPlace) -> tuple[np.random.Generator, Iterator[BatchPart]]:
+    def _begin_epoch(self, place: EpochPlace) -> tuple[np.random.Generator, BatchParts]:
         """Return the randomness of the augmentation and the batches from a place in an epoch on."""
         processes = self.processes
-        rng = np.random.default_rng([self.config.seed, self.epoch])
+        seed = [self.config.seed, self.epoch]
+        rng = np.random.default_rng(seed)
         torch.manual_seed(int(rng.integers(1 << 62)) + processes.rank)  # dropout
         own_rng = rng  # for the augmentation
         if not processes.is_first:
-            own_rng = np.random.default_rng([self.config.seed, self.epoch, processes.rank])
+            own_rng = np.random.default_rng([*seed, processes.rank])
         parts = self.data.train_parts(
             self.config.batch_size,
             rng,
@@ -163,8 +166,8 @@ class Trainer:
         if place.n_steps in (0, self.n_steps):
             return own_rng, parts
         first = list(islice(parts, 1))  # what reads batches draws a seed when it begins
-        place.restore_randomness(own_rng, processes, self.model.device)
-        return own_rng, chain(first, parts)
+        place.restore_randomness(own_rng, seed, processes, self.model.device)
+        return own_rng, _go_on(first, parts)
 
     @contextmanager
     def _whole_step(self) -> Iterator[None]:
@@ -433,6 +436,13 @@ def _check_processes(
                 f"then is part of no pair: for pairs pass --batch_size {2 * n_processes} or more"
             )
         )
+
+
+def _go_on(first: list[BatchPart], parts: BatchParts) -> BatchParts:
+    """Yield parts of which the first were taken already."""
+    with closing(parts):
+        yield from first
+        yield from parts
 
 
 def _on_cpu(values: Tensor | None) -> Tensor | None:

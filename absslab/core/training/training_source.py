@@ -14,6 +14,8 @@ from absslab.core.training.batch_gradient import BatchPart
 from absslab.core.training.events import TaskStep
 from absslab.core.training.feature_store import FeatureBatch, FeatureStore
 
+BatchParts = Generator[BatchPart, None, None]
+
 
 class RecordingSet(Protocol):
     """The recordings of a split, or clips of them, as far as their number and lengths matter."""
@@ -73,7 +75,7 @@ class TrainingSource(Protocol):
         *,
         n_done: int = 0,
         n_begun_with: int | None = None,
-    ) -> Iterator[BatchPart]:
+    ) -> BatchParts:
         """Return what a process has of each of the shuffled batches of the training recordings.
 
         Args:

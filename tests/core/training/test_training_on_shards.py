@@ -1,6 +1,9 @@
 """A training on shards: as in a folder, and going on within an epoch."""
 
 import itertools
+import multiprocessing
+import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -356,3 +359,26 @@ def test_a_command_of_a_checkpoint_runs_only_if_it_is_stated_again(flags, shards
     with pytest.raises(InputError, match="which a file says: to run it, pass it with"):
         train(Experiment.resume(last))
     assert train(Experiment.resume(last, {"data_folder": command})).result.state == "finished"
+
+
+def test_another_number_of_processes_repeats_no_variations(flags, tmp_path):
+    stop_after(1, Experiment(Settings.from_flags(flags)), tmp_path / "run")
+    experiment = Experiment.resume(tmp_path / "run" / "last.ckpt")
+    with collect_notices():
+        trainer = run_to_end(experiment.prepare())
+    trainer.place._saved *= 2  # as two processes save it
+    begun, _ = trainer._begin_epoch(EpochPlace(1))
+    gone_on, _ = trainer._begin_epoch(trainer.place)
+    assert begun.integers(1 << 62) != gone_on.integers(1 << 62)
+
+
+def test_what_reads_ahead_ends_with_the_training(flags):
+    steps = Experiment(Settings.from_flags(flags | {"n_loaders": 2})).run()
+    with collect_notices():
+        for event in steps:
+            if isinstance(event, StepDone):
+                children = multiprocessing.active_children()
+                for child in children:
+                    os.kill(child.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+                steps.close()
+    assert [child.exitcode for child in children] == [0, 0]  # none had to be killed

@@ -153,7 +153,7 @@ class ShardSplit:
         n_processes: int = 1,
         n_done: int = 0,
         n_loaders: int = 0,
-    ) -> Iterator[Batch | None]:
+    ) -> Generator[Batch | None, None, None]:
         """Yield what a process has of each batch of an epoch; None where it has nothing.
 
         Args:
@@ -188,6 +188,7 @@ class ShardSplit:
                 if batch is not None:
                     yield batch
         finally:
+            batches.close()
             for reader in readers:
                 reader.close()
 
@@ -233,7 +234,9 @@ class ShardSplit:
                 if position == wanted.last:
                     return
 
-    def _decode(self, groups: Iterator[list[PlacedSample]], n_loaders: int) -> Iterator[Batch]:
+    def _decode(
+        self, groups: Iterator[list[PlacedSample]], n_loaders: int
+    ) -> Generator[Batch, None, None]:
         """Decode the recordings of each batch."""
         labels: deque[np.ndarray] = deque()
 
@@ -242,13 +245,15 @@ class ShardSplit:
                 labels.append(np.stack([self.labels_of(item.sample) for item in group]))  # (B, K)
                 yield group
 
-        for loaded in load_items(_Decoder(self.sampling_rate), with_labels(), n_loaders):
-            yield Batch(
-                torch.from_numpy(loaded.waveforms),
-                None if loaded.n_samples is None else torch.from_numpy(loaded.n_samples),
-                torch.from_numpy(labels.popleft()),
-                torch.from_numpy(loaded.indices),
-            )
+        items = load_items(_Decoder(self.sampling_rate), with_labels(), n_loaders)
+        with closing(items):
+            for loaded in items:
+                yield Batch(
+                    torch.from_numpy(loaded.waveforms),
+                    None if loaded.n_samples is None else torch.from_numpy(loaded.n_samples),
+                    torch.from_numpy(labels.popleft()),
+                    torch.from_numpy(loaded.indices),
+                )
 
 
 class _Decoder(Dataset[Item | Exception]):
