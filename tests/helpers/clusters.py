@@ -1,11 +1,13 @@
 """Start real schedulers and workers of dask on this machine, and functions for them to apply."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,21 +29,30 @@ class Cluster:
     workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def start_worker(
-        self, *, before: tuple[str, ...] = (), site: str = "", **environment: str
+        self,
+        *,
+        before: tuple[str, ...] = (),
+        site: str = "",
+        n_threads: int = 1,
+        has_nanny: bool = False,
+        **environment: str,
     ) -> "subprocess.Popen[bytes]":
-        """Start a worker with one thread.
+        """Start a worker.
 
         Args:
             before: a command that starts it.
             site: Python that it runs first.
+            n_threads: number of its threads.
+            has_nanny: whether a process starts it again when it ends, as by default.
             environment: variables of its environment.
         """
         name = f"worker-{len(self.workers)}"
         sites = self.folder / f"site-{name}"
         sites.mkdir()
         (sites / "sitecustomize.py").write_text(site)
-        arguments = [self.address, "--host", "127.0.0.1", "--name", name, "--nthreads", "1"]
-        arguments += ["--no-nanny", "--no-dashboard", "--local-directory", str(self.folder)]
+        arguments = [self.address, "--host", "127.0.0.1", "--name", name]
+        arguments += ["--no-dashboard", "--local-directory", str(self.folder)]
+        arguments += ["--nthreads", str(n_threads), "--nanny" if has_nanny else "--no-nanny"]
         process = _start(
             "distributed.cli.dask_worker",
             arguments,
@@ -123,12 +134,19 @@ def double(number: int) -> tuple[int, int]:
     return 2 * number, os.getpid()
 
 
-def refuse(number: int) -> int:
-    """Refuse the number 3, and take some time for the others."""
+def refuse(job: tuple[int, str]) -> int:
+    """Write a file; refuse the number 3, and take some time for the others."""
+    number, path = job
+    Path(path).write_bytes(b"")
     if number == 3:
         raise InputError("{path} can't be used", path="/data/3.wav")
     time.sleep(0.2)
     return number
+
+
+def time_out(number: int) -> int:
+    """Fail as a shared disk does that does not answer."""
+    raise TimeoutError(errno.ETIMEDOUT, "the disk does not answer")
 
 
 def lose(name: str) -> str:
@@ -142,6 +160,15 @@ def record(path: str) -> str:
     Path(path).write_bytes(b"")
     time.sleep(0.2)
     return path
+
+
+def count(folder: str) -> tuple[str, int]:
+    """Leave a file each time that this is done, and return who has done it."""
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / uuid.uuid4().hex).write_bytes(b"")
+    time.sleep(0.05)
+    return folder, os.getpid()
 
 
 def die_once(path: str) -> str:

@@ -6,7 +6,7 @@ The paths in their messages are data, and so is what another library said.
 import errno
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -83,6 +83,13 @@ class _FieldsError(Exception):
         if not fields and not inner_fields:
             template = _fill_fields(template, {})  # a message without fields is not escaped
         return type(self)(template, **fields, **inner_fields)
+
+    def change_paths(self, change: Callable[[str], str]) -> Self:
+        """Return the same error about other paths."""
+        if not self.paths:
+            return self
+        paths = {name: change(path) for name, path in self.paths.items()}
+        return type(self)(self.template, **paths, **self.reasons)
 
     @property
     def path(self) -> Path | None:

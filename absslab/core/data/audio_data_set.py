@@ -4,7 +4,7 @@ Axes: B batch, K classes, N samples.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -209,11 +209,10 @@ class AudioDataSet(Dataset[Tensor]):
             lengths=[self.lengths[index] for index in indices],
         )
 
-    def with_absolute_paths(self) -> "AudioDataSet":
-        """Return the same recordings, for processes that have another working folder."""
+    def change_paths(self, change: Callable[[str], str]) -> "AudioDataSet":
+        """Return the same recordings by other paths."""
         recordings = [
-            replace(recording, path=os.path.abspath(recording.path))
-            for recording in self.recordings
+            replace(recording, path=change(recording.path)) for recording in self.recordings
         ]
         return replace(self, recordings=recordings)
 

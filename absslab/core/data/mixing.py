@@ -2,8 +2,7 @@
 
 import dataclasses
 import itertools
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -329,20 +328,19 @@ def _without_added(value: Event | MixtureSpec) -> dict[str, Any]:
     return content
 
 
-def with_absolute_paths(spec: MixtureSpec) -> MixtureSpec:
-    """Return a mixture of the same recordings, for processes that have another working folder."""
+def change_paths(spec: MixtureSpec, change: Callable[[str], str]) -> MixtureSpec:
+    """Return a mixture of the same recordings by other paths."""
 
-    def change(events: Sequence[Event]) -> tuple[Event, ...]:
+    def change_all(events: Sequence[Event]) -> tuple[Event, ...]:
         return tuple(
-            dataclasses.replace(event, recording=os.path.abspath(event.recording))
-            for event in events
+            dataclasses.replace(event, recording=change(event.recording)) for event in events
         )
 
     return dataclasses.replace(
         spec,
-        events=change(spec.events),
-        level_events=change(spec.level_events),
-        background=None if spec.background is None else os.path.abspath(spec.background),
+        events=change_all(spec.events),
+        level_events=change_all(spec.level_events),
+        background=None if spec.background is None else change(spec.background),
     )
 
 

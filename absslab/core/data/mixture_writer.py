@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from absslab.core.audio import sound_files
-from absslab.core.common.cluster import SharedFiles, check_scheduler, map_jobs
+from absslab.core.common.cluster import check_scheduler, map_jobs
+from absslab.core.common.cluster_files import SentPaths, SharedFiles
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.files import (
     check_output_folder,
@@ -32,9 +33,9 @@ from absslab.core.data.class_names import BACKGROUND_STEM, file_stem
 from absslab.core.data.mixing import (
     MixingConfig,
     MixtureSpec,
+    change_paths,
     check_memory,
     leave_out_events,
-    with_absolute_paths,
 )
 from absslab.core.data.mixture_folder import Manifest, MixedRecording, read_manifest
 from absslab.core.data.mixture_plan import (
@@ -158,18 +159,20 @@ def _write_planned(
     yield Progress(n_done, len(jobs))
     write_chunk = partial(_write_chunk, classes=plan.classes, sources=plan.config.sources)
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+    paths = SentPaths()
     if scheduler:  # whose workers have other working folders
         chunks = [
-            [(folder.absolute(), with_absolute_paths(spec)) for folder, spec in chunk]
+            [(Path(paths.send(folder)), change_paths(spec, paths.send)) for folder, spec in chunk]
             for chunk in chunks
         ]
-    recordings = itertools.chain(*plan.split.values(), *plan.backgrounds.values())
+    kinds = [itertools.chain(*part.values()) for part in (plan.split, plan.backgrounds)]
     finished = map_jobs(
         write_chunk,
         chunks,
         n_workers=plan.config.n_workers,
         scheduler=scheduler,
-        shared=SharedFiles(output, [recording.path for recording in recordings]),
+        shared=SharedFiles(output, [[recording.path for recording in kind] for kind in kinds]),
+        paths=paths,
     )
     for n_written in finished:
         n_done += n_written

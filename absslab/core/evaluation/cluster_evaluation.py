@@ -4,7 +4,6 @@ The scores are those of one machine: rows stand in the order of the recordings, 
 numbers, whose sum does not depend on who counted them.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,8 +12,8 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from absslab.core.common.cluster import SharedFiles, map_on_cluster
-from absslab.core.common.devices import choose_device
+from absslab.core.common.cluster import map_on_cluster
+from absslab.core.common.cluster_files import SentPaths, SharedFiles
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps
@@ -27,7 +26,7 @@ from absslab.core.evaluation.model_evaluation import Evaluation
 from absslab.core.evaluation.reference_recordings import ReferenceRecording
 from absslab.core.evaluation.scorer import Scorer, check_backend
 from absslab.core.evaluation.scores import EvaluationResult
-from absslab.core.model.kept_checkpoint import load_once
+from absslab.core.model.kept_checkpoint import load_on_worker
 from absslab.core.model.separation_model import SeparationModel
 from absslab.core.separation.separator import Separator
 
@@ -56,7 +55,7 @@ class _Job:
 
     def open(self) -> Evaluation:
         """Return the evaluation with the model."""
-        model = load_once(self.checkpoint_path, str(choose_device(self.device))).model
+        model = load_on_worker(self.checkpoint_path, self.device).model
         separator = Separator(model, self.evaluation.separator.config)
         return replace(self.evaluation, separator=separator)
 
@@ -93,18 +92,19 @@ def evaluate_on_cluster(
     n_validation = len(validation) if validation else 0
     total = n_validation + len(data_set)
     left_out = evaluation.left_out
-    files: list[str | Path] = [checkpoint_path]
-    files += [item.path for item in data_set.recordings]
-    files += [item.path for item in validation.recordings] if validation else []
-    shared = SharedFiles(read=files)
-    there = replace(
+    read: list[list[str]] = [[checkpoint_path], [item.path for item in data_set.recordings]]
+    if validation:
+        read.append([item.path for item in validation.recordings])
+    shared = SharedFiles(read=read)
+    paths = SentPaths()
+    sent = replace(
         evaluation,
         separator=replace(evaluation.separator, model=cast(SeparationModel, None)),
         left_out=LeftOut("evaluate", on_error=left_out.on_error),
-        table_folder=evaluation.table_folder.absolute(),
+        table_folder=Path(paths.send(evaluation.table_folder)),
         validation=None,
     )
-    place = (os.path.abspath(checkpoint_path), device)
+    place = (paths.send(checkpoint_path), device)
 
     def stop_if_any() -> None:
         evaluation.stop_if_any(0)
@@ -114,16 +114,18 @@ def evaluate_on_cluster(
         parts = _divide(n_validation)
         empty = data_set.select([])
         jobs = [
-            _Job(n, *place, replace(there, data_set=empty, validation=_pick(validation, part)))
+            _Job(
+                n, *place, replace(sent, data_set=empty, validation=_pick(validation, part, paths))
+            )
             for n, part in enumerate(parts)
         ]
         n_done = 0
         errors: dict[int, InputError] = {}
-        with closing(map_on_cluster(_tag, jobs, scheduler, shared)) as outcomes:
+        with closing(map_on_cluster(_tag, jobs, scheduler, shared, paths=paths)) as outcomes:
             for number, found, failed in outcomes:
                 part = parts[number]
                 tags |= {part[index]: values for index, values in found.items()}
-                errors |= {part[index]: error for index, error in failed.items()}
+                errors |= _find_places(failed, part, paths)
                 if failed and left_out.on_error == "stop":
                     break
                 n_done += len(part)
@@ -132,12 +134,12 @@ def evaluate_on_cluster(
     thresholds = evaluation.choose_thresholds(tags)
     parts = _divide(len(evaluation.data_set))
     jobs = [
-        _Job(n, *place, _pick_scored(there, evaluation, data_set, part), thresholds)
+        _Job(n, *place, _pick_scored(sent, evaluation, data_set, part, paths), thresholds)
         for n, part in enumerate(parts)
     ]
     scorer = evaluation.make_scorer(thresholds)
-    scored = map_on_cluster(_score, jobs, scheduler, shared)
-    errors = yield from _add_in_order(scorer, scored, parts, left_out, n_validation, total)
+    scored = map_on_cluster(_score, jobs, scheduler, shared, paths=paths)
+    errors = yield from _add_in_order(scorer, scored, parts, left_out, n_validation, total, paths)
     _leave_out(left_out, errors, evaluation.data_set.path, stop_if_any)
     used = [index for index in range(len(evaluation.data_set)) if index not in errors]
     scorer.paths = [evaluation.data_set.recording(index).path for index in used]
@@ -167,8 +169,9 @@ def evaluate_estimates_on_cluster(
     recordings = evaluation.references.recordings
     names = list(recordings)
     evaluation.stop_if_any(names)
-    estimates = os.path.abspath(evaluation.config.estimates)
-    there = replace(
+    paths = SentPaths()
+    estimates = paths.send(evaluation.config.estimates)
+    sent = replace(
         evaluation,
         config=replace(evaluation.config, estimates=estimates),
         left_out=LeftOut("evaluate", on_error=evaluation.left_out.on_error),
@@ -176,16 +179,17 @@ def evaluate_estimates_on_cluster(
     )
     parts = _divide(len(names))
     jobs = [
-        (number, _pick_references(there, [names[index] for index in part]))
+        (number, _pick_references(sent, [names[index] for index in part], paths))
         for number, part in enumerate(parts)
     ]
     files = [part.path for recording in recordings.values() for part in recording.parts]
-    files += [Path(estimates, name, "events.tsv") for name in names]
+    tables = [Path(estimates, name, "events.tsv") for name in names]
     scorer = evaluation.make_scorer()
-    scored = map_on_cluster(_score_estimates, jobs, scheduler, SharedFiles(read=files))
+    shared = SharedFiles(read=[files, tables])
+    scored = map_on_cluster(_score_estimates, jobs, scheduler, shared, paths=paths)
     left_out = evaluation.left_out
     fitted = evaluation.fitted
-    errors = yield from _add_in_order(scorer, scored, parts, left_out, 0, len(names), fitted)
+    errors = yield from _add_in_order(scorer, scored, parts, left_out, 0, len(names), paths, fitted)
 
     def path_of(index: int) -> Path:
         return recordings[names[index]].file
@@ -200,40 +204,53 @@ def _divide(n: int) -> list[range]:
     return [range(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
 
 
-def _pick(data_set: AudioDataSet, part: Sequence[int]) -> AudioDataSet:
+def _pick(data_set: AudioDataSet, part: Sequence[int], paths: SentPaths) -> AudioDataSet:
     """Return some recordings, without what no worker needs."""
-    return replace(data_set.select(part).with_absolute_paths(), event_reader=None, events=None)
+    picked = data_set.select(part).change_paths(paths.send)
+    return replace(picked, event_reader=None, events=None)
 
 
 def _pick_scored(
-    there: Evaluation, here: Evaluation, data_set: AudioDataSet, part: Sequence[int]
+    sent: Evaluation,
+    evaluation: Evaluation,
+    data_set: AudioDataSet,
+    part: Sequence[int],
+    paths: SentPaths,
 ) -> Evaluation:
-    events = there.events
+    events = sent.events
     if events is not None:
-        names = [here.name(index) for index in part]
+        names = [evaluation.name(index) for index in part]
         events = {name: events[name] for name in names if name in events}
-    return replace(there, data_set=_pick(data_set, part), events=events)
+    return replace(sent, data_set=_pick(data_set, part, paths), events=events)
 
 
-def _pick_references(there: EstimatesEvaluation, names: Sequence[str]) -> EstimatesEvaluation:
+def _pick_references(
+    evaluation: EstimatesEvaluation, names: Sequence[str], paths: SentPaths
+) -> EstimatesEvaluation:
     """Return the evaluation of some mixtures, with absolute paths."""
-    recordings = {name: _with_absolute_paths(there.references.recordings[name]) for name in names}
-    events = there.events
+    references = evaluation.references
+    own = {name: references.recordings[name] for name in names}
+    events = evaluation.events
     if events is not None:
-        own = [there.references.recordings[name].file for name in names]
-        events = {str(file.absolute()): events[str(file)] for file in own}
-    folder = there.references.folder.absolute()
-    references = replace(there.references, recordings=recordings, folder=folder, event_reader=None)
-    return replace(there, references=references, events=events)
+        events = {
+            paths.send(recording.file): events[str(recording.file)] for recording in own.values()
+        }
+    references = replace(
+        references,
+        recordings={name: _change_paths(recording, paths) for name, recording in own.items()},
+        folder=Path(paths.send(references.folder)),
+        event_reader=None,
+    )
+    return replace(evaluation, references=references, events=events)
 
 
-def _with_absolute_paths(recording: ReferenceRecording) -> ReferenceRecording:
+def _change_paths(recording: ReferenceRecording, paths: SentPaths) -> ReferenceRecording:
     def change(source: SourceFile) -> SourceFile:
-        return source._replace(path=source.path.absolute())
+        return source._replace(path=Path(paths.send(source.path)))
 
     return replace(
         recording,
-        file=recording.file.absolute(),
+        file=Path(paths.send(recording.file)),
         parts=[change(part) for part in recording.parts],
         sources={name: change(source) for name, source in recording.sources.items()},
     )
@@ -246,6 +263,7 @@ def _add_in_order(
     left_out: LeftOut,
     n_before: int,
     total: int,
+    paths: SentPaths,
     fitted: dict[str, list[Path]] | None = None,
 ) -> Steps[dict[int, InputError]]:
     """Add what workers have scored in the order of the recordings.
@@ -257,6 +275,7 @@ def _add_in_order(
         left_out: says whether an error ends the work.
         n_before: number of recordings of another set that are done.
         total: number of recordings of all sets.
+        paths: has made paths absolute.
         fitted: gets the files that were made to fit.
 
     Yields:
@@ -273,19 +292,27 @@ def _add_in_order(
         for outcome in scored:
             part = parts[outcome.number]
             waiting[outcome.number] = outcome
-            errors |= {part[index]: error for index, error in outcome.errors.items()}
+            errors |= _find_places(outcome.errors, part, paths)
             if outcome.errors and left_out.on_error == "stop":
                 break
             while n_added in waiting:
                 next_one = waiting.pop(n_added)
                 merge_scores(scorer, next_one.scorer)
-                for action, paths in next_one.fitted.items():
+                for action, files in next_one.fitted.items():
                     if fitted is not None:
-                        fitted.setdefault(action, []).extend(paths)
+                        given = [Path(paths.restore(str(file))) for file in files]
+                        fitted.setdefault(action, []).extend(given)
                 n_added += 1
             n_done += len(part)
             yield Progress(n_done, total)
     return errors
+
+
+def _find_places(
+    errors: Mapping[int, InputError], part: Sequence[int], paths: SentPaths
+) -> dict[int, InputError]:
+    """Return the errors of a job by the indices of all recordings, with the caller's paths."""
+    return {part[index]: error.change_paths(paths.restore) for index, error in errors.items()}
 
 
 def merge_scores(scorer: Scorer, other: Scorer) -> None:

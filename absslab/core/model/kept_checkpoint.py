@@ -3,6 +3,9 @@
 import threading
 from pathlib import Path
 
+from absslab.core.common.cluster import name_worker
+from absslab.core.common.devices import choose_device
+from absslab.core.common.errors import InputError
 from absslab.core.common.files import file_version
 from absslab.core.model.checkpoint import Checkpoint, load_checkpoint
 
@@ -25,3 +28,19 @@ def load_once(path: str | Path, device: str) -> Checkpoint:
         _kept.key = key
     checkpoint: Checkpoint = _kept.checkpoint
     return checkpoint
+
+
+def load_on_worker(path: str | Path, device: str) -> Checkpoint:
+    """Load a checkpoint once on a worker of a cluster.
+
+    Args:
+        path: the file.
+        device: the device of the model; auto: a GPU of the worker, or its CPU if it has none.
+
+    Raises:
+        InputError: the worker lacks the device, or can't read the file.
+    """
+    try:
+        return load_once(path, str(choose_device(device)))
+    except InputError as error:  # it is not the fault of a recording
+        raise name_worker(error) from None

@@ -11,7 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from absslab.core.common.cluster import SharedFiles, map_on_cluster
+from absslab.core.common.cluster import map_on_cluster
+from absslab.core.common.cluster_files import SharedFiles
 from absslab.core.common.errors import InputError, WorkError
 from absslab.core.runs.sweep_job import Sweep, SweepRun, describe_failure
 from absslab.core.runs.sweep_results import SweepFailure, SweepRow
@@ -55,7 +56,7 @@ def train_on_cluster(
         _Job(index, _with_absolute_path(run), split, device, here) for index, run in enumerate(runs)
     ]
     waiting = dict(enumerate(runs))
-    shared = SharedFiles(folder, list(_find_examples(runs)))
+    shared = SharedFiles(folder, [_find_examples(runs)])
     try:
         with closing(map_on_cluster(_train_and_score, jobs, scheduler, shared)) as outcomes:
             for index, result in outcomes:

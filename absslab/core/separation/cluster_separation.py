@@ -1,17 +1,16 @@
 """Separate the files of a folder on the workers of a cluster, each as `separate_file` does."""
 
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from absslab.core.common.cluster import SharedFiles, map_on_cluster
-from absslab.core.common.devices import choose_device
+from absslab.core.common.cluster import map_on_cluster
+from absslab.core.common.cluster_files import SentPaths, SharedFiles
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import run_to_end
-from absslab.core.model.kept_checkpoint import load_once
+from absslab.core.model.kept_checkpoint import load_on_worker
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separated_folder import separate_file
@@ -74,24 +73,25 @@ def separate_on_cluster(
             `map_on_cluster`.
         OSError: the folder can't be written, or a disk is full.
     """
-    there = replace(  # workers have other working folders
+    paths = SentPaths()
+    sent = replace(
         how,
-        checkpoint_path=os.path.abspath(how.checkpoint_path),
-        output_folder=os.path.abspath(how.output_folder),
+        checkpoint_path=paths.send(how.checkpoint_path),
+        output_folder=paths.send(how.output_folder),
     )
     jobs = [
-        _Job(index, os.path.abspath(path), (channels or {}).get(path), there)
+        _Job(index, paths.send(path), (channels or {}).get(path), sent)
         for index, path in enumerate(files)
     ]
-    shared = SharedFiles(Path(how.output_folder), [how.checkpoint_path, *files])
+    shared = SharedFiles(Path(how.output_folder), [[how.checkpoint_path], files])
     with (
         left_out.write_at_end(),
         _in_order(files, left_out) as errors,
-        closing(map_on_cluster(_separate, jobs, scheduler, shared)) as outcomes,
+        closing(map_on_cluster(_separate, jobs, scheduler, shared, paths=paths)) as outcomes,
     ):
         for index, error in outcomes:
             if error is not None:
-                errors[index] = error
+                errors[index] = error.change_paths(paths.restore)
                 if left_out.on_error == "stop":
                     break
             yield files[index], error is None
@@ -113,8 +113,8 @@ def _in_order(files: Sequence[Path], left_out: LeftOut) -> Iterator[dict[int, In
 def _separate(job: _Job) -> tuple[int, InputError | None]:
     """Separate a file on a worker; return its index, and why it can't be used."""
     how = job.how
+    model = load_on_worker(how.checkpoint_path, how.device).model
     try:
-        model = load_once(how.checkpoint_path, str(choose_device(how.device))).model
         steps = separate_file(
             Separator(model, how.separation),
             job.path,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from absslab.core.common.cluster import SharedFiles, map_on_cluster
+from absslab.core.common.cluster import map_on_cluster
+from absslab.core.common.cluster_files import SentPaths, SharedFiles
 from absslab.core.common.files import write_bytes
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet
@@ -56,22 +57,24 @@ def part_steps(
         InputError: a recording can't be decoded; see also `map_on_cluster`.
         WorkError: see `map_on_cluster`.
     """
-    there = replace(data_set.with_absolute_paths(), in_memory=False, event_reader=None, events=None)
-    groups = _group_clips(there)
+    paths = SentPaths()
+    sent = data_set.change_paths(paths.send)
+    sent = replace(sent, in_memory=False, event_reader=None, events=None)
+    groups = _group_clips(sent)
     parts = [
         store.absolute().with_name(f"{store.stem}-part{number}.bin")
         for number in range(len(groups))
     ]
     missing = [
-        _Part(path, there.select(group))
+        _Part(path, sent.select(group))
         for path, group in zip(parts, groups, strict=True)
         if not path.exists()
     ]
     n_done = len(data_set) - sum(len(part.data_set) for part in missing)
     yield Progress(n_done, len(data_set))
-    shared = SharedFiles(store.parent, [recording.path for recording in there.recordings])
+    shared = SharedFiles(store.parent, [[recording.path for recording in sent.recordings]])
     write = partial(_write_part, config=config, compute=compute)
-    with closing(map_on_cluster(write, missing, scheduler, shared)) as written:
+    with closing(map_on_cluster(write, missing, scheduler, shared, paths=paths)) as written:
         for n_written in written:
             n_done += n_written
             yield Progress(n_done, len(data_set))

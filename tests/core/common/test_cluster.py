@@ -5,21 +5,26 @@ The schedulers and workers are real, each a process.
 
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
+import time
 from contextlib import closing
+from pathlib import Path
 
 import clusters
 import pytest
 from clusters import start_cluster
 
 from absslab.core.common import cluster as cluster_module
-from absslab.core.common.cluster import SharedFiles, check_scheduler, map_jobs, map_on_cluster
+from absslab.core.common import cluster_client
+from absslab.core.common.cluster import check_scheduler, map_jobs, map_on_cluster
+from absslab.core.common.cluster_files import SharedFiles
 from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.notices import collect_notices
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def own(lonely):
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
-    monkeypatch.setattr(cluster_module, "_TIMEOUT", 3.0)
+    monkeypatch.setattr(cluster_client, "_TIMEOUT", 3.0)
     monkeypatch.setattr(cluster_module, "_INTERVAL", 0.05)
 
 
@@ -67,11 +72,48 @@ def test_without_a_scheduler_this_machine_does_the_jobs():
 
 
 def test_an_error_of_a_job_is_raised_and_the_others_are_not_begun(cluster, tmp_path):
+    jobs = [(number, str(tmp_path / str(number))) for number in range(100)]
     with pytest.raises(InputError, match=r"/data/3\.wav can't be used") as error:
-        list(map_on_cluster(clusters.refuse, range(50), cluster.address))
+        list(map_on_cluster(clusters.refuse, jobs, cluster.address))
     assert error.value.with_names() == "3.wav can't be used"
     # the workers are free for others at once
-    assert list(map_on_cluster(clusters.lose, [], cluster.address)) == []
+    assert [number for number, _ in map_on_cluster(clusters.double, [1], cluster.address)] == [2]
+    assert len(list(tmp_path.iterdir())) < 20
+
+
+def test_what_is_delivered_is_not_done_again_when_its_worker_ends(tmp_path):
+    jobs = [str(tmp_path / "jobs" / str(number)) for number in range(60)]
+    with start_cluster(tmp_path / "two") as two:
+        results = map_on_cluster(clusters.count, jobs, two.address)
+        delivered = [next(results) for _ in range(20)]
+        time.sleep(0.5)  # what is not held any more is released in a message
+        two.workers[0].kill()
+        rest = list(results)
+    assert sorted(job for job, _ in [*delivered, *rest]) == sorted(jobs)
+    assert two.workers[0].pid in {pid for _, pid in delivered}
+    assert [len(list(Path(job).iterdir())) for job, _ in delivered] == [1] * 20
+
+
+def test_a_job_that_is_done_again_for_long_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_module, "_RETURN_TIME", 0.3)
+    take = distributed.Future.result
+    with start_cluster(tmp_path / "one", 1) as one:
+
+        def kill_first(future, timeout=None):
+            if len(one.workers) == 1:  # the result is not fetched yet
+                one.workers[0].kill()
+                one.start_worker()
+            return take(future, timeout)
+
+        monkeypatch.setattr(distributed.Future, "result", kill_first)
+        jobs = [str(tmp_path / "job")]
+        ((job, pid),) = map_on_cluster(clusters.count, jobs, one.address)
+        assert (job, pid) == (jobs[0], one.workers[1].pid)
+
+
+def test_a_time_limit_of_a_job_is_an_error_of_the_job(cluster):
+    with pytest.raises(TimeoutError, match="the disk does not answer"):
+        list(map_on_cluster(clusters.time_out, [1], cluster.address))
 
 
 def test_what_waits_is_cancelled_when_the_work_is_closed(cluster, tmp_path):
@@ -93,7 +135,7 @@ def test_notices_of_workers_are_given_here_once_each(cluster):
 
 def test_workers_see_the_folder_and_the_files_and_nothing_is_left(cluster, tmp_path):
     (tmp_path / "a.wav").write_bytes(b"sound")
-    shared = SharedFiles(tmp_path / "out", [tmp_path / "a.wav"])
+    shared = SharedFiles(tmp_path / "out", [[tmp_path / "a.wav"]])
     assert len(list(map_on_cluster(clusters.double, [1, 2], cluster.address, shared))) == 2
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -147,6 +189,63 @@ def test_a_worker_is_no_scheduler(cluster):
 def test_the_package_that_is_needed_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     assert 'pip install "absslab[cluster]"' in refusal("tcp://127.0.0.1:1")
+
+
+def test_a_worker_that_hangs_is_named(own):
+    own.start_worker()
+    worker = own.start_worker()
+    own.wait(2)
+    text = (own.folder / f"worker-{len(own.workers) - 1}.txt").read_text()
+    address = re.search(r"Start worker at:\s+(\S+)", text)[1]
+    worker.send_signal(signal.SIGSTOP)
+    assert refusal(own.address).startswith(f"the worker {address} does not answer within 3 s: ")
+
+
+def test_a_scheduler_that_hangs_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_client, "_TIMEOUT", 1.0)
+    monkeypatch.setattr(cluster_module, "_PATIENCE", 1.0)
+    with start_cluster(tmp_path / "one", 1) as one:
+        jobs = [str(tmp_path / str(number)) for number in range(100)]
+        results = map_on_cluster(clusters.record, jobs, one.address)
+        next(results)
+        one.scheduler.send_signal(signal.SIGSTOP)
+        with pytest.raises(WorkError, match=r"does not answer within 1 s.* complete stays"):
+            list(results)
+        assert "can't be reached within 1 s" in refusal(one.address)
+
+
+def test_a_worker_that_goes_away_during_the_checks_is_not_waited_for(own, monkeypatch):
+    own.start_worker()
+    worker = own.start_worker()
+    own.wait(2)
+    ask = distributed.Client.run
+
+    def kill_first(client, *arguments, **flags):
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+        return ask(client, *arguments, **flags)
+
+    monkeypatch.setattr(distributed.Client, "run", kill_first)
+    assert [number for number, _ in map_on_cluster(clusters.double, [1], own.address)] == [2]
+
+
+@pytest.mark.parametrize("comes", ["before", "later"])
+def test_a_worker_that_would_train_two_models_at_a_time_is_refused(own, tmp_path, comes):
+    own.start_worker(n_threads=2 if comes == "before" else 1)
+    own.wait(1)
+    jobs = [str(tmp_path / str(number)) for number in range(200)]
+    results = map_on_cluster(clusters.record, jobs, own.address, single_threads=True)
+    if comes == "later":
+        next(results)
+        own.start_worker(n_threads=2)
+    with pytest.raises(InputError, match=r"the worker tcp:\S+ has 2 threads.* --nthreads 1"):
+        list(results)
+
+
+def test_tls_without_certificates_is_told():
+    message = refusal("tls://127.0.0.1:1")
+    assert "dask's configuration names no certificates here" in message
 
 
 def test_a_scheduler_without_workers_is_told(lonely):
@@ -218,7 +317,7 @@ def test_a_worker_that_does_not_see_the_files_is_named(own, hidden, kind):
     (folder / "a.wav").write_bytes(b"sound")
     own.start_worker(before=command)
     own.wait(1)
-    shared = SharedFiles(folder) if kind == "written" else SharedFiles(read=[folder / "a.wav"])
+    shared = SharedFiles(folder) if kind == "written" else SharedFiles(read=[[folder / "a.wav"]])
     message = refusal(own.address, shared=shared)
     assert re.match(r"the worker tcp://\S+ does not see /\S+hidden", message)
     assert [path.name for path in folder.iterdir()] == ["a.wav"]
@@ -246,6 +345,14 @@ def test_the_job_of_a_killed_worker_is_done_by_another(tmp_path):
         two.start_worker()  # those that come later help as well
         done += list(map_on_cluster(clusters.die_once, jobs[1:], two.address))
         assert done == jobs
+
+
+def test_a_worker_that_is_started_again_goes_on(tmp_path):
+    with start_cluster(tmp_path / "one", 0) as one:
+        one.start_worker(has_nanny=True)
+        one.wait(1)
+        jobs = [str(tmp_path / "job")]
+        assert list(map_on_cluster(clusters.die_once, jobs, one.address)) == jobs
 
 
 def test_a_slow_worker_does_few_jobs(own):
