@@ -171,6 +171,14 @@ def count(folder: str) -> tuple[str, int]:
     return folder, os.getpid()
 
 
+def tell_threads(job: int) -> tuple[str | None, str | None]:
+    """Return how many threads this worker has, and how many those have that train for it."""
+    from absslab.core.runs.cluster_sweep import find_user_environment
+
+    name = "OMP_NUM_THREADS"
+    return os.environ.get(name), find_user_environment().get(name)
+
+
 def die_once(path: str) -> str:
     """Kill the worker, unless the file is there already."""
     if not Path(path).exists():

@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,10 +36,14 @@ class Launcher:
 
     Args:
         working_folder: of the processes that it starts; by default that of this one.
+        environment: of these processes; by default that of this one.
     """
 
-    def __init__(self, working_folder: str | None = None):
+    def __init__(
+        self, working_folder: str | None = None, environment: Mapping[str, str] | None = None
+    ):
         self.working_folder = working_folder
+        self.environment = environment
 
     def start(self, arguments: Sequence[str], folder: Path) -> None:
         """Start a new training.
@@ -56,7 +60,7 @@ class Launcher:
             raise InputError(
                 "{folder} holds a run: choose another save_path, or resume that run", folder=folder
             )
-        _start_training(arguments, folder, self.working_folder)
+        self._start(arguments, folder)
 
     def resume(
         self,
@@ -96,7 +100,7 @@ class Launcher:
             flags["device"] = device
         if data_folder:
             flags["data_folder"] = data_folder
-        _start_training(["train", *to_flags(flags)], folder, self.working_folder)
+        self._start(["train", *to_flags(flags)], folder)
 
     def stop(self, folder: Path) -> None:
         """Ask a training to stop after the current step.
@@ -172,6 +176,12 @@ class Launcher:
                 folder=folder,
             )
 
+    def _start(self, arguments: Sequence[str], folder: Path) -> None:
+        """Start the process, and write that it prepares: it can't say so before Python is up."""
+        (folder / "stop").unlink(missing_ok=True)
+        job = start_process(arguments, folder / OUTPUT, self.working_folder, self.environment)
+        write_child_status(folder / "status.json", job.pid, "starting")
+
 
 def read_plan(folder: Path) -> TrainingPlan:
     """Read what a run was to train."""
@@ -190,10 +200,3 @@ def _says_why(line: str) -> bool:
     """Whether the last line of a process is the reason of its end, and not about something else."""
     is_message = line.startswith("absslab ") and " warning: " not in line
     return is_message or re.match(r"[\w.]*(Error|Exception)\b", line) is not None
-
-
-def _start_training(arguments: Sequence[str], folder: Path, working_folder: str | None) -> None:
-    """Start the process, and write that it prepares: it can't say so before Python is up."""
-    (folder / "stop").unlink(missing_ok=True)
-    job = start_process(arguments, folder / OUTPUT, working_folder)
-    write_child_status(folder / "status.json", job.pid, "starting")

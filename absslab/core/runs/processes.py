@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -42,13 +42,19 @@ class Job:
             self._process.send_signal(signal.SIGINT)
 
 
-def start_process(arguments: Sequence[str], log: Path, working_folder: str | None = None) -> Job:
+def start_process(
+    arguments: Sequence[str],
+    log: Path,
+    working_folder: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Job:
     """Start `python -m absslab …` as a process in a new session.
 
     Args:
         arguments: the command and its arguments.
         log: file for its output; earlier content is lost.
         working_folder: of the process; by default that of this one.
+        environment: of the process; by default that of this one.
 
     Raises:
         OSError: the log can't be written, or there is no memory for a process.
@@ -63,6 +69,7 @@ def start_process(arguments: Sequence[str], log: Path, working_folder: str | Non
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=working_folder,
+            env=environment,
         )
     # Otherwise it would stay as a zombie after its end, and seem to run.
     threading.Thread(target=process.wait, daemon=True).start()

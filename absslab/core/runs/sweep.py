@@ -146,7 +146,7 @@ def sweep_steps(
             f"devices is {format_setting(config.devices)}, but each worker of a scheduler trains "
             "on one: pass one, such as auto"
         )
-    check_scheduler(scheduler)
+    check_scheduler(scheduler, single_threads=True)
     devices = config.devices if scheduler else choose_devices(config.devices)
     results = _open_results(folder, config.split)
     for run in runs:

@@ -1,6 +1,6 @@
 """A training of a sweep as a process, and its evaluation as another."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,14 +63,18 @@ class Sweep:
     Args:
         split: the split whose recordings are scored.
         working_folder: of the processes; by default that of this one.
+        environment: of the processes; by default that of this one.
+        is_wanted: tells whether the sweep goes on; no training is begun after its end.
     """
 
     split: str
     working_folder: str | None = None
+    environment: Mapping[str, str] | None = None
+    is_wanted: Callable[[], bool] = lambda: True
 
     @property
     def _launcher(self) -> Launcher:
-        return Launcher(self.working_folder)
+        return Launcher(self.working_folder, self.environment)
 
     def is_live(self, run: SweepRun) -> bool:
         """Tell whether a process trains it."""
@@ -96,10 +100,12 @@ class Sweep:
         folder = run.folder
         if self.is_live(run):  # an earlier sweep or a worker was killed, but not its training
             yield from self._follow(run, device)
-            if self._launcher.state(folder) != "dead":
+            if self._launcher.state(folder) not in ("dead", "stopped"):  # by the earlier sweep
                 self._check_finished(folder)
         if self._launcher.state(folder) == "finished":
             return
+        if not self.is_wanted():
+            raise WorkError("its sweep has ended")
         if (folder / "last.ckpt").exists():
             self._launcher.resume(folder, device=device, data_folder=_stated_command(run))
         else:
@@ -149,7 +155,10 @@ class Sweep:
         if command := _stated_command(run):
             flags["data_folder"] = command
         job = start_process(
-            ["evaluate", *to_flags(flags)], run.folder / _EVALUATION, self.working_folder
+            ["evaluate", *to_flags(flags)],
+            run.folder / _EVALUATION,
+            self.working_folder,
+            self.environment,
         )
         try:
             while job.poll() is None:

@@ -355,6 +355,16 @@ def test_a_worker_that_is_started_again_goes_on(tmp_path):
         assert list(map_on_cluster(clusters.die_once, jobs, one.address)) == jobs
 
 
+@pytest.mark.parametrize("n_threads", [None, "3"])
+def test_trainings_have_the_threads_that_the_user_has_set(own, n_threads):
+    given = "-uOMP_NUM_THREADS" if n_threads is None else f"OMP_NUM_THREADS={n_threads}"
+    own.start_worker(before=("env", given), has_nanny=True)
+    own.wait(1)
+    ((worker, training),) = map_on_cluster(clusters.tell_threads, [1], own.address)
+    assert worker == (n_threads or "1")
+    assert training == n_threads
+
+
 def test_a_slow_worker_does_few_jobs(own):
     own.start_worker(DELAY="0.5")
     own.start_worker(DELAY="0.01")
