@@ -4,7 +4,7 @@ import itertools
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -174,12 +174,13 @@ def _write_planned(
         shared=SharedFiles(output, [[recording.path for recording in kind] for kind in kinds]),
         paths=paths,
     )
-    for n_written in finished:
-        n_done += n_written
-        yield Progress(n_done, len(jobs))
+    made: dict[tuple[str, str], Sequence[int]] = {}
+    for silent_events in finished:
+        made |= silent_events
+        yield Progress(n_done + len(made), len(jobs))
     silent: Counter[str] = Counter()  # events of each recording
     for split in specs:
-        audible_specs = _leave_out_silent_events(output / split, specs[split], silent)
+        audible_specs = _leave_out_silent_events(output / split, specs[split], made, silent)
         _write_tables(output / split, audible_specs, plan.classes)
     if silent:
         give_notice(silence_notice(output, silent, plan.mixing))
@@ -333,15 +334,23 @@ def _write_or_compare_manifest(output: Path, manifest: Manifest) -> None:
             )
 
 
-def _write_chunk(chunk: list[tuple[Path, MixtureSpec]], classes: list[str], sources: str) -> int:
-    """Render and write some mixtures, and return their number."""
-    for folder, spec in chunk:
-        _write_mixture(folder, spec, classes, sources)
-    return len(chunk)
+def _write_chunk(
+    chunk: list[tuple[Path, MixtureSpec]], classes: list[str], sources: str
+) -> dict[tuple[str, str], Sequence[int]]:
+    """Render and write some mixtures; return the silent events of each by split and file name."""
+    return {
+        (folder.name, spec.filename): _write_mixture(folder, spec, classes, sources)
+        for folder, spec in chunk
+    }
 
 
-def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources: str) -> None:
-    """Write the sources first and the mixture last: each existing mixture then has its sources."""
+def _write_mixture(
+    folder: Path, spec: MixtureSpec, classes: list[str], sources: str
+) -> Sequence[int]:
+    """Write a mixture, and return the indices of its events that can't be heard.
+
+    Its sources are written first: each existing mixture then has its sources.
+    """
     rendered = render(spec)
     if rendered.silent_events:
         write_json(folder / f"{Path(spec.filename).stem}{_SILENT_EVENTS}", rendered.silent_events)
@@ -356,6 +365,7 @@ def _write_mixture(folder: Path, spec: MixtureSpec, classes: list[str], sources:
         path = folder / stem / f"{part}.flac"
         sound_files.save(path, _to_16_bit(samples), spec.sampling_rate)
     sound_files.save(folder / spec.filename, _to_16_bit(rendered.mixture), spec.sampling_rate)
+    return rendered.silent_events
 
 
 def _to_16_bit(samples: np.ndarray) -> np.ndarray:
@@ -363,21 +373,28 @@ def _to_16_bit(samples: np.ndarray) -> np.ndarray:
 
 
 def _leave_out_silent_events(
-    folder: Path, specs: list[MixtureSpec], silent: Counter[str]
+    folder: Path,
+    specs: list[MixtureSpec],
+    made: Mapping[tuple[str, str], Sequence[int]],
+    silent: Counter[str],
 ) -> list[MixtureSpec]:
     """Return mixtures without the events that can't be heard in them.
 
     Args:
         folder: of the split.
         specs: the mixtures as they were drawn.
+        made: what `_write_chunk` returned of those that were just made: a shared disk may list
+            their files later. The files of the others say it.
         silent: counts the events that are left out, by the path of their recording.
     """
     lists = {path.name: path for path in folder.glob(f"*{_SILENT_EVENTS}")}
     audible_specs = []
     for spec in specs:
-        path = lists.get(f"{Path(spec.filename).stem}{_SILENT_EVENTS}")
-        if path is not None:
-            indices = read_json(path)
+        indices = made.get((folder.name, spec.filename))
+        if indices is None:
+            path = lists.get(f"{Path(spec.filename).stem}{_SILENT_EVENTS}")
+            indices = read_json(path) if path else ()
+        if indices:
             silent.update(spec.events[index].recording for index in indices)
             spec = leave_out_events(spec, indices)
         audible_specs.append(spec)

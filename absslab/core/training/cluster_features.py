@@ -4,11 +4,13 @@ Each worker writes parts, which the store is then made of: what is complete when
 interrupted is not computed again.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from torch import Tensor
 
@@ -21,6 +23,7 @@ from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 
 _CHUNK = 20  # recordings whose features are one part
+_PATIENCE = 60.0  # s in which a shared disk shows what was written on another machine
 
 Compute = Callable[[Tensor, FrontEnd], bytes]  # features of a waveform (N,), as they are stored
 
@@ -79,6 +82,26 @@ def part_steps(
             n_done += n_written
             yield Progress(n_done, len(data_set))
     return parts
+
+
+def open_part(path: Path, patience: float = _PATIENCE) -> BinaryIO:
+    """Open a part that a worker has written: a shared disk may show it some time later.
+
+    Args:
+        path: the part.
+        patience: how long to wait for it, s.
+
+    Raises:
+        OSError: it does not come, or can't be read.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return open(path, "rb")
+        except FileNotFoundError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def _group_clips(data_set: AudioDataSet) -> Sequence[list[int]]:

@@ -23,7 +23,7 @@ from absslab.core.common.files import atomic_write
 from absslab.core.common.progress import Progress, Steps, run_to_end
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.model.front_end import FrontEnd
-from absslab.core.training.cluster_features import part_steps
+from absslab.core.training.cluster_features import open_part, part_steps
 
 VERSION = 1  # increase it when the same settings give other features
 _FORMAT = "absslab features"
@@ -217,7 +217,7 @@ def make_store(
     with atomic_write(path) as unfinished, open(unfinished, "wb") as file:
         file.write(json.dumps(about).encode() + b"\n")
         for part in parts:
-            with open(part, "rb") as source:
+            with open_part(part) as source:
                 shutil.copyfileobj(source, file)
         for index in range(len(data_set)) if not scheduler else ():
             file.write(_compute_features(data_set[index], front_end))
