@@ -72,7 +72,7 @@ def test_the_readme_names_commands_flags_and_files_that_exist():
         "rdzv_backend",
         "rdzv_endpoint",
     }  # of torchrun
-    known |= {"gres", "memory", "nthreads", "nworkers"}  # of SLURM and of dask worker
+    known |= {"gres", "lifetime", "memory", "nthreads", "nworkers"}  # of SLURM and of dask worker
     text += (ROOT / "CHANGELOG.md").read_text()
     flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", text))
     assert flags - known == set()

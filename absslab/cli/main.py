@@ -169,7 +169,14 @@ def _run_and_explain(arguments: list[str]) -> int:
     except KeyboardInterrupt as error:
         if not find_processes().is_first:  # the first process says it
             return 130
-        return _fail(command, str(error) or "interrupted; no file is left incomplete", 130)
+        return _fail(command, str(error) or _describe_interruption(arguments), 130)
+
+
+def _describe_interruption(arguments: Sequence[str]) -> str:
+    said = "interrupted; no file is left incomplete"
+    if any(word.startswith("--scheduler") for word in arguments):
+        said += "; workers finish what they have begun"
+    return said
 
 
 @contextmanager

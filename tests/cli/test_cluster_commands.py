@@ -28,7 +28,7 @@ from absslab.core.training.feature_store import store_path, store_steps
 from absslab.core.training.run_directory import RunReader
 from absslab.core.training.settings import Settings
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 MANUAL = Path(__file__).parents[2] / "docs/tasks/scale.md"
 FLAGS = ["--n_files", "90", "--length", "1", "--sampling_rate", "8000"]
 
@@ -77,8 +77,8 @@ def test_a_cluster_makes_the_same_mixtures(event_folder, whole, cluster, tmp_pat
     for name, content in made.items():
         if name == "manifest.json" or name.endswith("mixtures.jsonl"):
             for setting in (b'"event_folder": "', b'"recording": "'):
-                there = setting + str(event_folder).encode()
-                content = content.replace(setting + b"events", there)
+                source = setting + str(event_folder).encode()
+                content = content.replace(setting + b"events", source)
         assert content == whole[name], name
 
 
@@ -111,7 +111,8 @@ def test_ctrl_c_ends_the_command_with_one_line(event_folder, cluster, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=120) == 130
     *_, line = process.stderr.read().splitlines()
-    assert line == "absslab mix: interrupted; no file is left incomplete"
+    said = "interrupted; no file is left incomplete; workers finish what they have begun"
+    assert line == f"absslab mix: {said}"
 
 
 def test_bad_clusters_leave_nothing_behind(event_folder, tmp_path, capsys):
@@ -125,8 +126,10 @@ def test_bad_clusters_leave_nothing_behind(event_folder, tmp_path, capsys):
 def test_the_script_of_the_manual_asks_slurm_for_workers(monkeypatch, capsys):
     jobqueue = pytest.importorskip("dask_jobqueue")
     asked = {}
+    monkeypatch.setattr(jobqueue.SLURMCluster, "adapt", lambda self, **flags: asked.update(flags))
+    awaited = []
     monkeypatch.setattr(
-        jobqueue.SLURMCluster, "scale", lambda self, n=0, **flags: asked.update(flags)
+        distributed.Client, "wait_for_workers", lambda self, n_workers: awaited.append(n_workers)
     )
     (code,) = re.findall(r"```python\n(.*?)while True:.*?```", MANUAL.read_text(), re.DOTALL)
     names: dict[str, object] = {}
@@ -134,13 +137,15 @@ def test_the_script_of_the_manual_asks_slurm_for_workers(monkeypatch, capsys):
     with names["cluster"] as cluster:
         address = cluster.scheduler_address
         script = cluster.job_script()
-    assert asked == {"jobs": 8}
+    assert asked == {"minimum_jobs": 8, "maximum_jobs": 8}
+    assert awaited == [1]
     assert capsys.readouterr().out == f"{address}\n"
     lines = script.splitlines()
     for line in ("-p gpu", "-n 1", "--cpus-per-task=1", "--mem=15G", "-t 24:00:00", "--gres=gpu:1"):
         assert f"#SBATCH {line}" in lines
     assert lines[-2] == "source /shared/absslab/bin/activate"
     assert re.match(rf"\S+ -m distributed.cli.dask_worker {address} .*--nthreads 1 ", lines[-1])
+    assert "--lifetime 23h --lifetime-stagger 30m" in lines[-1]
 
 
 def separate(capsys, checkpoint, sounds, folder, *flags):
@@ -281,6 +286,65 @@ def test_a_cluster_fills_a_feature_store_with_the_same_bytes_and_goes_on(
     path.unlink()
     run_to_end(store_steps(tmp_path, data_set, front_end)).file.close()
     assert contents(tmp_path) == {path.name: there}
+
+
+KILLING = """
+import os, signal
+from absslab.core.common import cluster
+run = cluster._run_job
+def run_and_kill(payload):
+    run(payload)
+    os.kill(int(os.environ.get("VICTIM", os.getpid())), signal.SIGKILL)
+cluster._run_job = run_and_kill
+"""
+
+
+@pytest.fixture
+def dying(tmp_path):
+    """A cluster of which one worker ends after its first job, before that is delivered."""
+    with start_cluster(tmp_path / "two", 1) as two:
+        worker = two.start_worker(site=KILLING)
+        two.wait(2)
+        yield two
+        assert worker.wait(timeout=10) == -signal.SIGKILL
+
+
+def test_a_killed_worker_changes_no_separation(checkpoint, mixtures, dying, tmp_path, capsys):
+    sounds = [mixtures / "test"]
+    alone = separate(capsys, checkpoint, sounds, tmp_path / "alone")
+    flags = ["--scheduler", dying.address]
+    assert separate(capsys, checkpoint, sounds, tmp_path / "shared", *flags) == alone
+    assert alone[0] == 0
+
+
+def test_a_killed_worker_changes_no_score(checkpoint, mixtures, dying, tmp_path, capsys):
+    flags = ["--checkpoint_path", checkpoint, "--data_folder", mixtures, "--device", "cpu"]
+    flags += ["--bss_eval", "none"]
+    alone = evaluate(capsys, tmp_path / "alone" / "scores.json", *flags)
+    flags += ["--scheduler", dying.address]
+    assert evaluate(capsys, tmp_path / "shared" / "scores.json", *flags) == alone
+    assert alone[0] == 0
+
+
+def test_a_killed_worker_changes_no_feature(mixtures, dying, tmp_path):
+    data_set = open_split(DataConfig(data_folder=str(mixtures)), "train", sampling_rate=16000)
+    front_end = FrontEnd(FeatureConfig())
+    for name, scheduler in (("alone", ""), ("shared", dying.address)):
+        (tmp_path / name).mkdir()
+        run_to_end(store_steps(tmp_path / name, data_set, front_end, scheduler)).file.close()
+    assert contents(tmp_path / "shared") == contents(tmp_path / "alone")
+
+
+def test_a_separation_tells_that_its_scheduler_has_gone(checkpoint, mixtures, tmp_path, capsys):
+    with start_cluster(tmp_path / "one", 0) as one:
+        one.start_worker(site=KILLING, VICTIM=str(one.scheduler.pid))
+        one.wait(1)
+        flags = ["--scheduler", one.address]
+        status, _, lines = separate(
+            capsys, checkpoint, [mixtures / "test"], tmp_path / "out", *flags
+        )
+    assert status == 1
+    assert lines[-1].startswith(f"absslab separate: the scheduler {one.address} has gone: ")
 
 
 def test_a_scheduler_needs_a_feature_store_to_fill(mixtures, tmp_path, capsys):
