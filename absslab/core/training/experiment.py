@@ -175,7 +175,7 @@ class Experiment:
                     if isinstance(event, EpochResult):
                         epoch = event.epoch
                     elif _shall_stop(event, processes, writer.is_stop_requested):
-                        saver.save_place()
+                        saver.save_within_epoch()
                         state = "stopped"
                         break
                     _report(event, writer)
@@ -184,14 +184,14 @@ class Experiment:
                     state = "finished"
         except (KeyboardInterrupt, GeneratorExit):
             if processes.size == 1:  # several may be at different steps
-                saver.save_place()
+                saver.save_within_epoch()
             state = "stopped"
             raise
         except BaseException as error:
             goes_on = False
             with suppress(OSError):  # on a full disk the error that is raised says so
                 if processes.size == 1 and isinstance(error, InputError | WorkError):
-                    goes_on = saver.save_place()  # recordings may be read later
+                    goes_on = saver.save_within_epoch()  # recordings may be read later
                 writer.log(f"failed: {shorten(' '.join(str(error).split()))}")
                 writer.log(f"failed after epoch {epoch}")
                 writer.write_status("failed", epoch=epoch)
@@ -222,7 +222,7 @@ class Experiment:
             for event in trainer.run():
                 saver.save(event)
                 if _shall_stop(event, processes):
-                    saver.save_place()
+                    saver.save_within_epoch()
                     state = "stopped"
                     break
                 yield event

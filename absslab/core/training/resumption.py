@@ -163,12 +163,12 @@ def _find_problem(content: Mapping[str, Any]) -> str:
             return f"its {name} is not what a training writes"
     if min(state["epoch"], state["evaluations_since_best"]) < 0:
         return "it counts less than 0 epochs"
-    place = state.get("place")
-    if place is not None and (
-        not isinstance(place, Mapping)
-        or not {"n_steps", "n_begun_with", "sums", "seconds", "randomness"} <= set(place)
+    progress = state.get("progress")
+    if progress is not None and (
+        not isinstance(progress, Mapping)
+        or not {"n_steps", "n_begun_with", "sums", "seconds", "randomness"} <= set(progress)
     ):
-        return "its place within the epoch is not what a training writes"
+        return "its progress within the epoch is not what a training writes"
     classes = content.get("classes")
     if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
         return "it lacks the classes"

@@ -62,9 +62,9 @@ class RunSaver:
             self._save_epoch(event, trainer, self.writer)
         every = trainer.data.steps_between_saves
         if isinstance(event, StepDone) and every and event.step % every == 0:
-            self.save_place()
+            self.save_within_epoch()
 
-    def save_place(self) -> bool:
+    def save_within_epoch(self) -> bool:
         """Save where the training is within a long epoch; all processes have to call this.
 
         Epochs of other recordings are repeated from their beginning. What has diverged is not
@@ -74,10 +74,10 @@ class RunSaver:
             whether a training that is resumed goes on where this one is.
         """
         trainer = self._trainer
-        if trainer is None or not trainer.data.steps_between_saves or trainer.place is None:
+        if trainer is None or not trainer.data.steps_between_saves or trainer.progress is None:
             return False
-        at = (trainer.epoch, trainer.place.n_steps)
-        if not trainer.place.n_steps:
+        at = (trainer.epoch, trainer.progress.n_steps)
+        if not trainer.progress.n_steps:
             return trainer.epoch > 0
         if at == self._saved_at:
             return True
@@ -135,5 +135,5 @@ class RunSaver:
 
 def _is_finite(state: Mapping[str, Any]) -> bool:
     """Return whether the losses of the epoch so far and the weights are finite."""
-    values = [*state["place"]["sums"].values(), *state["weights"].values()]
+    values = [*state["progress"]["sums"].values(), *state["weights"].values()]
     return all(bool(torch.isfinite(value).all()) for value in values)

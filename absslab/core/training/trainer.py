@@ -29,7 +29,7 @@ from absslab.core.training.batch_gradient import (
     build_batch_gradient,
 )
 from absslab.core.training.config import TrainingConfig
-from absslab.core.training.epoch_place import EpochPlace
+from absslab.core.training.epoch_progress import EpochProgress
 from absslab.core.training.events import EpochResult, StepDone
 from absslab.core.training.losses import ShareTargets
 from absslab.core.training.objective import Objective
@@ -86,7 +86,7 @@ class Trainer:
         self.processes = gradient.processes
         self.metric = metric
         self.epoch = 0  # done so far
-        self.place: EpochPlace | None = None  # within an epoch that has begun
+        self.progress: EpochProgress | None = None  # within an epoch that has begun
         self.best: float | None = None  # rank of the best model, larger is better
         self.evaluations_since_best = 0
 
@@ -103,16 +103,16 @@ class Trainer:
         config = self.config
         while self.epoch < self.n_epochs and not self.is_out_of_patience:
             start = time.perf_counter()
-            place = self.place or EpochPlace(self.processes.size)
-            self.place = place
+            progress = self.progress or EpochProgress(self.processes.size)
+            self.progress = progress
             n_epochs, n_steps = self.n_epochs, self.n_steps
-            own_rng, parts = self._begin_epoch(place)
+            own_rng, parts = self._begin_epoch(progress)
             self.model.train()
             n_own = 0  # recordings of this process
             waiting = 0.0  # s that it waited for the others
-            remaining = islice(parts, n_steps - place.n_steps)
+            remaining = islice(parts, n_steps - progress.n_steps)
             with closing(parts):
-                for step, part in enumerate(remaining, place.n_steps + 1):
+                for step, part in enumerate(remaining, progress.n_steps + 1):
                     n_own += 0 if part.batch is None else len(part.batch.labels)
                     part = part._replace(batch=_move(part.batch, self.model.device))
                     with self._whole_step():
@@ -126,10 +126,10 @@ class Trainer:
                         self.scaler.update()
                         self.schedule.after_step()
                         self.average.update(self.schedule.n_steps_done)
-                        place.add(losses, own_rng)
+                        progress.add(losses, own_rng)
                     yield StepDone(self.epoch + 1, step, n_steps)
-            seconds = place.seconds + time.perf_counter() - start
-            result = self._epoch_result(place.sums, seconds, n_epochs, n_steps)
+            seconds = progress.seconds + time.perf_counter() - start
+            result = self._epoch_result(progress.sums, seconds, n_epochs, n_steps)
             if self.processes.size > 1:
                 own_seconds = time.perf_counter() - start
                 rates = self.processes.gather(n_own / max(1e-3, own_seconds - waiting))
@@ -144,10 +144,10 @@ class Trainer:
                 )
             self.schedule.after_epoch(rank)
             self.epoch += 1
-            self.place = None
+            self.progress = None
             yield result
 
-    def _begin_epoch(self, place: EpochPlace) -> tuple[np.random.Generator, BatchParts]:
+    def _begin_epoch(self, progress: EpochProgress) -> tuple[np.random.Generator, BatchParts]:
         """Return the randomness of the augmentation and the batches from a place in an epoch on."""
         processes = self.processes
         seed = [self.config.seed, self.epoch]
@@ -160,13 +160,13 @@ class Trainer:
             self.config.batch_size,
             rng,
             processes,
-            n_done=place.n_steps,
-            n_begun_with=place.n_begun_with,
+            n_done=progress.n_steps,
+            n_begun_with=progress.n_begun_with,
         )
-        if place.n_steps in (0, self.n_steps):
+        if progress.n_steps in (0, self.n_steps):
             return own_rng, parts
         first = list(islice(parts, 1))  # what reads batches draws a seed when it begins
-        place.restore_randomness(own_rng, seed, processes, self.model.device)
+        progress.restore_randomness(own_rng, seed, processes, self.model.device)
         return own_rng, _go_on(first, parts)
 
     @contextmanager
@@ -193,7 +193,7 @@ class Trainer:
     @property
     def _n_steps_left(self) -> int:
         """Number of steps from the beginning of the epoch on, in a training of n_steps."""
-        n_within = self.place.n_steps if self.place else 0
+        n_within = self.progress.n_steps if self.progress else 0
         return (self.config.n_steps or 0) - self.schedule.n_steps_done + n_within
 
     @property
@@ -276,10 +276,10 @@ class Trainer:
 
         Within an epoch all processes have to call this, after the same step.
         """
-        place = {}
-        if self.place is not None:
-            place = {"place": self.place.to_state(self.processes, self.model.device)}
-        return place | {
+        progress = {}
+        if self.progress is not None:
+            progress = {"progress": self.progress.to_state(self.processes, self.model.device)}
+        return progress | {
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -308,8 +308,10 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         self.epoch = state["epoch"]
-        if "place" in state:
-            self.place = EpochPlace.from_state(state["place"], self.processes, self.model.device)
+        if "progress" in state:
+            self.progress = EpochProgress.from_state(
+                state["progress"], self.processes, self.model.device
+            )
         self.best = state["best"]
         self.evaluations_since_best = state["evaluations_since_best"]
         steady_classes = state.get("steady_classes")  # runs of earlier versions have none

@@ -65,8 +65,8 @@ def test_two_processes_stop_within_an_epoch_and_one_or_two_go_on(flags, tmp_path
     request_stop(reader.folder)
     finish(process)
     last = tmp_path / "cut" / "last.ckpt"
-    place = torch.load(last, weights_only=True)["resume"]["place"]
-    assert (place["n_begun_with"], 0 < place["n_steps"] <= 12) == (2, True)
+    progress = torch.load(last, weights_only=True)["resume"]["progress"]
+    assert (progress["n_begun_with"], 0 < progress["n_steps"] <= 12) == (2, True)
     shutil.copytree(tmp_path / "cut", tmp_path / "alone")
     finish(begin({"checkpoint_path": str(last)}))
     alone = tmp_path / "alone" / "last.ckpt"

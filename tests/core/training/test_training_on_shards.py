@@ -20,7 +20,7 @@ from absslab.core.common.progress import LongWork, run_to_end
 from absslab.core.data.layouts import DataConfig
 from absslab.core.data.shards.shard_split import ShardSplit
 from absslab.core.training import shard_source
-from absslab.core.training.epoch_place import EpochPlace
+from absslab.core.training.epoch_progress import EpochProgress
 from absslab.core.training.events import EpochResult, StepDone
 from absslab.core.training.experiment import Experiment, train_or_resume
 from absslab.core.training.run_directory import RunReader, request_stop
@@ -186,7 +186,7 @@ def test_long_epochs_are_saved_now_and_then(flags, tmp_path, monkeypatch):
                 if event.step == 2:
                     break
     content = torch.load(last, weights_only=True)
-    assert content["resume"]["place"]["n_steps"] == 2
+    assert content["resume"]["progress"]["n_steps"] == 2
     assert content["resume"]["epoch"] == 0
     steps.close()
 
@@ -196,23 +196,23 @@ def test_long_epochs_are_saved_now_and_then(flags, tmp_path, monkeypatch):
 def test_what_has_diverged_is_not_saved(flags, tmp_path, monkeypatch, end, what):
     if end == "every step":
         monkeypatch.setattr(shard_source, "STEPS_BETWEEN_SAVES", 1)
-    add = EpochPlace.add
+    add = EpochProgress.add
     begin = RunSaver.begin
     trainers = []
 
-    def diverge(place, losses, rng):
+    def diverge(progress, losses, rng):
         if trainers and trainers[0].epoch == 1:
             if what == "weights":
                 next(trainers[0].model.parameters()).data.fill_(np.inf)
             else:
                 losses = {name: value * np.nan for name, value in losses.items()}
-        add(place, losses, rng)
+        add(progress, losses, rng)
 
     def remember(saver, trainer, *arguments):
         trainers.append(trainer)
         begin(saver, trainer, *arguments)
 
-    monkeypatch.setattr(EpochPlace, "add", diverge)
+    monkeypatch.setattr(EpochProgress, "add", diverge)
     monkeypatch.setattr(RunSaver, "begin", remember)
     last = tmp_path / "run" / "last.ckpt"
     steps = Experiment(Settings.from_flags(flags)).run()
@@ -237,9 +237,9 @@ def test_a_damaged_place_within_an_epoch_is_told(flags, tmp_path):
     stop_after(1, Experiment(Settings.from_flags(flags)), tmp_path / "run")
     last = tmp_path / "run" / "last.ckpt"
     content = torch.load(last, weights_only=True)
-    content["resume"]["place"] = {"n_steps": 1}
+    content["resume"]["progress"] = {"n_steps": 1}
     torch.save(content, last)
-    with pytest.raises(InputError, match="its place within the epoch is not what"):
+    with pytest.raises(InputError, match="its progress within the epoch is not what"):
         Experiment.resume(last)
 
 
@@ -366,9 +366,9 @@ def test_another_number_of_processes_repeats_no_variations(flags, tmp_path):
     experiment = Experiment.resume(tmp_path / "run" / "last.ckpt")
     with collect_notices():
         trainer = run_to_end(experiment.prepare())
-    trainer.place._saved *= 2  # as two processes save it
-    begun, _ = trainer._begin_epoch(EpochPlace(1))
-    gone_on, _ = trainer._begin_epoch(trainer.place)
+    trainer.progress._saved *= 2  # as two processes save it
+    begun, _ = trainer._begin_epoch(EpochProgress(1))
+    gone_on, _ = trainer._begin_epoch(trainer.progress)
     assert begun.integers(1 << 62) != gone_on.integers(1 << 62)
 
 

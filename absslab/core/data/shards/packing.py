@@ -117,18 +117,20 @@ class _Plan:
             labels[name] = None if name in recording.unknown else int(name in recording.labels)
         samples = []
         for start, stop in zip(edges[:-1], edges[1:], strict=True):
-            said = SampleLabels(
+            sample_labels = SampleLabels(
                 self.name(recording),
                 labels,
                 recording.origin,
                 start / header.sampling_rate,
                 (stop - start) / header.sampling_rate,
             )
-            is_as_it_is = n_clips == 1 and not self.config.sampling_rate
-            if is_as_it_is and recording.channels is None:
-                samples.append(Sample(said, *_read_file(recording.path)))
+            keeps_length_and_rate = n_clips == 1 and not self.config.sampling_rate
+            if keeps_length_and_rate and recording.channels is None:
+                samples.append(Sample(sample_labels, *_read_file(recording.path)))
             else:
-                samples.append(Sample(said, ".flac", self._encode(recording, header, start, stop)))
+                samples.append(
+                    Sample(sample_labels, ".flac", self._encode(recording, header, start, stop))
+                )
         return samples
 
     def _encode(

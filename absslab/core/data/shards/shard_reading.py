@@ -36,7 +36,7 @@ from absslab.core.data.shards.shard_members import (
 from absslab.core.data.shards.shard_stream import ShardStream
 
 _N_LISTED = 10  # number of shards that one line names
-_AGAIN = "copy it again from where it was packed, or pack again"
+_HOW_TO_MEND = "copy it again from where it was packed, or pack again"
 
 
 @dataclass(frozen=True)
@@ -250,43 +250,43 @@ class _ShardReader:
             has = f"has {len(sounds)} sounds" if sounds else "lacks the sound"
             raise self._error(f"{has} of the recording {key}")
         number = self.number
-        said, sound = files["json"], files[sounds[0]]
+        labels, sound = files["json"], files[sounds[0]]
         self._files = {}
         self.n_read += 1
-        if said is not None and sound is not None:
-            labels = self._labels(key, said)
+        if labels is not None and sound is not None:
             suffix = f".{sounds[0]}"
-            yield ShardSample(number, self.shard.name, self.place, labels, suffix, sound)
+            parsed = self._parse_labels(key, labels)
+            yield ShardSample(number, self.shard.name, self.place, parsed, suffix, sound)
 
-    def _labels(self, key: str, content: bytes) -> SampleLabels:
+    def _parse_labels(self, key: str, content: bytes) -> SampleLabels:
         try:
-            said = SampleLabels.from_bytes(content, f"{key}.json")
+            labels = SampleLabels.from_bytes(content, f"{key}.json")
         except InputError as error:
             raise self._error(f"has unreadable labels of the recording {key} ({error})") from None
         for name in self.classes:
-            if name not in said.labels:
+            if name not in labels.labels:
                 raise self._error(f"lacks the label {name} of the recording {key}")
-            if said.labels[name] not in (0, 1, None):
+            if labels.labels[name] not in (0, 1, None):
                 raise self._error(
-                    f"has the label {said.labels[name]} of {name} for the recording {key}: "
+                    f"has the label {labels.labels[name]} of {name} for the recording {key}: "
                     "expected 0, 1 or null"
                 )
-        return said
+        return labels
 
     def cut_error(self, n_bytes: int) -> InputError:
         """Return the error of a shard that ends too early."""
         if not n_bytes:
-            return InputError(f"{{shard}} is empty: {_AGAIN}", shard=self.place)
+            return InputError(f"{{shard}} is empty: {_HOW_TO_MEND}", shard=self.place)
         return InputError(
             f"{{shard}} is cut or damaged {self._where()} ({n_bytes} of {self.shard.n_bytes} bytes "
-            f"are read, {self.n_read} of {self.shard.n_recordings} recordings): {_AGAIN}",
+            f"are read, {self.n_read} of {self.shard.n_recordings} recordings): {_HOW_TO_MEND}",
             shard=self.place,
         )
 
     def checksum_error(self) -> InputError:
         """Return the error of a shard that has another checksum."""
         return InputError(
-            f"{{shard}} is damaged: its SHA-256 is not the one in {INDEX_FILE}; {_AGAIN}",
+            f"{{shard}} is damaged: its SHA-256 is not the one in {INDEX_FILE}; {_HOW_TO_MEND}",
             shard=self.place,
         )
 
@@ -307,7 +307,7 @@ class _ShardReader:
 
     def _error(self, problem: str) -> InputError:
         return InputError(
-            f"{{shard}} {escape_braces(problem)}: it is not as {COMMAND} wrote it; {_AGAIN}",
+            f"{{shard}} {escape_braces(problem)}: it is not as {COMMAND} wrote it; {_HOW_TO_MEND}",
             shard=self.place,
         )
 

@@ -55,7 +55,7 @@ class Wanted:
         """The last of them."""
         return self.stop - 1 if self.first_unread < self.stop else max(self.waiting)
 
-    def has(self, position: int) -> bool:
+    def includes(self, position: int) -> bool:
         """Return whether a position is wanted."""
         return position in self.waiting or self.first_unread <= position < self.stop
 
@@ -220,11 +220,11 @@ class ShardSplit:
             shard, start = shards[index], starts[index]
             if start > wanted.last:
                 return
-            if not any(map(wanted.has, range(start, start + shard.n_recordings))):
+            if not any(map(wanted.includes, range(start, start + shard.n_recordings))):
                 continue
 
             def is_wanted(recording: int, difference: int = start - shard.first) -> bool:
-                return wanted.has(recording + difference)
+                return wanted.includes(recording + difference)
 
             for sample in read_shard(
                 self.place, shard, self.classes, self.timeout, is_wanted=is_wanted

@@ -16,8 +16,8 @@ from absslab.core.common.errors import InputError
 from absslab.core.common.process_group import Processes
 
 
-class EpochPlace:
-    """The place in an epoch that has begun.
+class EpochProgress:
+    """How far an epoch that has begun is.
 
     Args:
         n_begun_with: number of processes that the epoch began with.
@@ -45,7 +45,7 @@ class EpochPlace:
         self.n_steps += 1
 
     def to_state(self, processes: Processes, device: torch.device) -> dict[str, Any]:
-        """Return the place as tensors and plain data; all processes have to call this.
+        """Return the progress as tensors and plain data; all processes have to call this.
 
         Args:
             processes: that train together.
@@ -70,21 +70,21 @@ class EpochPlace:
     @classmethod
     def from_state(
         cls, state: Mapping[str, Any], processes: Processes, device: torch.device
-    ) -> "EpochPlace":
-        """Return the place that `to_state` returned.
+    ) -> "EpochProgress":
+        """Return the progress that `to_state` returned.
 
         Args:
             state: its result.
             processes: that go on together; perhaps more or fewer than before.
             device: of this process.
         """
-        place = cls(int(state["n_begun_with"]))
-        place.n_steps = int(state["n_steps"])
-        place.seconds = float(state["seconds"])
-        place._saved = list(state["randomness"])
+        progress = cls(int(state["n_begun_with"]))
+        progress.n_steps = int(state["n_steps"])
+        progress.seconds = float(state["seconds"])
+        progress._saved = list(state["randomness"])
         if processes.is_first:  # the sums are those of all processes
-            place.sums = {name: value.to(device) for name, value in state["sums"].items()}
-        return place
+            progress.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        return progress
 
     def restore_randomness(
         self,
