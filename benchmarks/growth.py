@@ -201,7 +201,7 @@ def draw(points: dict[str, dict[int, dict[str, float]]], output: Path) -> None:
             axis.set_xscale("log")
             axis.set_xticks(list(values), [str(value) for value in values])
             axis.minorticks_off()
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.1 * max(point[key] for point in values.values()))
             axis.grid(alpha=0.3)
         axes[0, column].set_title(growth.title, fontsize="medium")
         axes[1, column].set_xlabel(growth.label)
