@@ -32,6 +32,7 @@ from absslab.core.common.process_group import (
     is_started_by_torchrun,
     join_processes,
     may_report,
+    wait_for_end_of_others,
 )
 from absslab.core.common.signals import remember_interrupts
 from absslab.core.common.streams import tolerate_output_errors
@@ -148,7 +149,10 @@ def _run_and_explain(arguments: list[str]) -> int:
     except InputError as error:
         return _fail(command, str(error), 2)
     except LostProcessError as error:
-        return 1 if has_failure_been_reported() else _fail(command, str(error), 1)
+        if not has_failure_been_reported():
+            return _fail(command, str(error), 1)
+        wait_for_end_of_others()
+        return 1
     except WorkError as error:
         return _fail(command, str(error), 1)
     except UnicodeEncodeError as error:

@@ -91,6 +91,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
             config.keep,
             gains,
             detection,
+            config.sources,
         )
         separated = separate_on_cluster(how, files, left_out, scheduler, channels=channels)
         run_with_progress(_tell(separated, config.output_folder, len(files)), "separated", "file")

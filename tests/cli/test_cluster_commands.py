@@ -124,7 +124,10 @@ def test_bad_clusters_leave_nothing_behind(event_folder, tmp_path, capsys):
 
 
 def test_the_script_of_the_manual_asks_slurm_for_workers(monkeypatch, capsys):
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     jobqueue = pytest.importorskip("dask_jobqueue")
+    for number, handler in handlers.items():  # its import replaces them
+        signal.signal(number, handler)
     asked = {}
     monkeypatch.setattr(jobqueue.SLURMCluster, "adapt", lambda self, **flags: asked.update(flags))
     awaited = []

@@ -108,7 +108,8 @@ def start_cluster(folder: Path, n_workers: int = 2, **environment: str) -> Itera
 
 
 def _python_path() -> str:
-    return os.pathsep.join([str(_ROOT), str(Path(__file__).parent), os.environ["PYTHONPATH"]])
+    given = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(_ROOT), str(Path(__file__).parent), *filter(None, [given])])
 
 
 def _start(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the command line needs this module, and PyTorch only where 
 Value = TypeVar("Value")
 _SET_BY_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _JOIN_TIMEOUT = timedelta(minutes=10)
+_ENDING = 3.0  # s that a process takes to end after it has said why
 # The others wait while the first process reads all recordings, or saves on a slow disk. If one
 # ends, they learn it at once, whatever the timeout.
 EXCHANGE_TIMEOUT = timedelta(days=7)
@@ -173,6 +174,15 @@ def may_report(message: str, *, is_failure: bool = False) -> bool:
     except RuntimeError:  # the machine that has the store is gone
         return find_processes().is_first
     return is_first
+
+
+def wait_for_end_of_others() -> None:
+    """Let the process that has failed end before this one, which only follows it.
+
+    The launcher then ends this process, and knows the exit status of the other one. It is the
+    connection that is lost first.
+    """
+    time.sleep(_ENDING)
 
 
 def has_failure_been_reported() -> bool:

@@ -14,7 +14,7 @@ from absslab.core.model.kept_checkpoint import load_on_worker
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.separated_folder import separate_file
-from absslab.core.separation.separator import Separator
+from absslab.core.separation.separator import AUTO, Separator
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class FileSeparation:
         keep: see `separate_file`.
         gains: see `separate_file`.
         detection: settings for finding events.
+        sources: see `Separator`; what is found is told by the tag_threshold of `detection`.
     """
 
     checkpoint_path: str
@@ -38,6 +39,7 @@ class FileSeparation:
     keep: Sequence[str] = ()
     gains: Mapping[str, float] = field(default_factory=dict)
     detection: DetectionConfig = DetectionConfig()
+    sources: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,15 @@ def _in_order(files: Sequence[Path], left_out: LeftOut) -> Iterator[dict[int, In
 def _separate(job: _Job) -> tuple[int, InputError | None]:
     """Separate a file on a worker; return its index, and why it can't be used."""
     how = job.how
-    model = load_on_worker(how.checkpoint_path, how.device).model
+    separator = Separator(
+        load_on_worker(how.checkpoint_path, how.device).model,
+        how.separation,
+        sources=how.sources,
+        found_threshold=how.detection.tag_threshold,
+    )
     try:
         steps = separate_file(
-            Separator(model, how.separation),
+            separator,
             job.path,
             how.output_folder,
             keep=how.keep,

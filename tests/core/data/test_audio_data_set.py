@@ -211,9 +211,10 @@ def test_batches_read_ahead_in_another_process_are_the_same(unequal):
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGBUS])
 def test_a_loader_that_is_killed_is_told_in_one_line(tmp_path, signal_number):
     data_set = data_set_of(tmp_path, [tone(800)] * 60, in_memory=False)
+    before = set(psutil.Process().children())
     batches = data_set.batches(1, n_loaders=1)
     next(batches)
-    children = psutil.Process().children()
+    children = set(psutil.Process().children()) - before
     (loader,) = [child for child in children if "tracker" not in " ".join(child.cmdline())]
     loader.send_signal(signal_number)
     with pytest.raises(WorkError, match=r"of 1 processes that read recordings was ended") as error:
