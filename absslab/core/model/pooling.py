@@ -93,7 +93,7 @@ class GWRP(nn.Module):
                 self.weights = self._weights(torch.tensor(n_bins, device=masks.device), n_bins)
             weights = self.weights.float()  # (M·T,)
         total = weights.sum(-1, keepdim=True)
-        # a matrix product would add up these many numbers with five times the error of a sum
+        # a matrix product would add up these many numbers with a larger error
         each = weights if weights.ndim == 1 else weights[:, None]  # (M·T,) or (B, 1, M·T)
         pooled = (values.float() * each).sum(-1) / total  # (B, K)
         return pooled.clamp(0, 1)  # rounding may lift a mean of ones above 1
