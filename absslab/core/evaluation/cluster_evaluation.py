@@ -28,7 +28,6 @@ from absslab.core.evaluation.scorer import Scorer, check_backend
 from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.model.kept_checkpoint import load_on_worker
 from absslab.core.model.separation_model import SeparationModel
-from absslab.core.separation.separator import Separator
 
 _CHUNK = 4  # recordings that a worker scores before it reports
 _COUNTS = ("n_by_activity", "n_silent_estimates", "n_silent_mixtures", "n_shorter_than_filter")
@@ -56,7 +55,7 @@ class _Job:
     def open(self) -> Evaluation:
         """Return the evaluation with the model."""
         model = load_on_worker(self.checkpoint_path, self.device).model
-        separator = Separator(model, self.evaluation.separator.config)
+        separator = replace(self.evaluation.separator, model=model)  # with its other settings
         return replace(self.evaluation, separator=separator)
 
 

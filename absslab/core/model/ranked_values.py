@@ -22,9 +22,9 @@ def rank_values(values: Tensor) -> Tensor:
         (…, n) → (…, n).
     """
     is_fast = values.device.type == "cpu" and values.dtype is torch.float32
-    if not is_fast or not values.numel() or bool(values.detach().amin() < 0):
+    if not is_fast or not values.numel() or not bool(values.detach().amin() >= 0):
         return values.sort(-1, descending=True).values
-    ranked: Tensor = _RankedValues.apply(values.flatten(0, -2))
+    ranked: Tensor = _RankedValues.apply(values.reshape(-1, values.shape[-1]))
     return ranked.view_as(values)
 
 

@@ -14,6 +14,7 @@ CASES = {
     "masks": draw(2, 3, 500),
     "one row": draw(1, 1, 40),
     "one value": draw(2, 3, 1),
+    "without other axes": draw(40),
     "no value": draw(2, 3, 0),
     "large": 1e30 * draw(2, 3, 50),
     "tiny": 1e-42 * draw(2, 3, 50),  # subnormal
@@ -54,3 +55,9 @@ def test_a_gradient_of_equal_values_reaches_each_of_them_once():
     values = torch.full((1, 4), 0.5, requires_grad=True)
     (rank_values(values) * torch.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
     assert sorted(values.grad[0].tolist()) == [1, 2, 3, 4]
+
+
+def test_what_is_no_number_comes_first_as_torch_has_it():
+    values = torch.tensor([[0.5, torch.nan, -1.0, 0.2]])
+    expected = values.sort(-1, descending=True).values
+    torch.testing.assert_close(rank_values(values), expected, equal_nan=True)

@@ -149,7 +149,11 @@ class SeparatePage(Page):
 
     def _show_result(self, path: Path, name: str, folder: Path) -> None:
         self.name = name
-        classes = self._separator().classes
+        classes = [
+            label
+            for label in self._separator().classes
+            if (folder / f"{file_stem(label)}.wav").exists()  # of many, those that were found
+        ]
         self._tracks = [
             Track(label, file_sound(folder / f"{file_stem(label)}.wav"), "source")
             for label in classes
