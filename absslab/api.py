@@ -200,9 +200,10 @@ def separate(
     *,
     sampling_rate: int | None = None,
     device: str = "auto",
+    sources: str | None = None,
     **settings: Setting,
 ) -> Separation:
-    """Separate a recording into one source per class.
+    """Separate a recording into one source per class, or per class that is found.
 
     The result is in memory; `separate_files` writes files of any length and number instead.
 
@@ -212,11 +213,13 @@ def separate(
         sampling_rate: Sampling rate of an array, Hz; leave it out for a file.
         device: Where a checkpoint computes: auto, cpu, cuda, cuda:1 and so on; a loaded model or a
             separator computes where it is.
+        sources: "all", "found", or "auto": all of up to 50 classes, of more those found; by default
+            what a separator says, or auto.
         settings: Any settings of the masks, such as mask_power=2; see `SeparationConfig`.
 
     Returns:
-        Sources (K, C, N), residual (C, N), masks (K, M, T) and probabilities (K,); for an array
-        (N,) without the channels.
+        Sources (J, C, N), residual (C, N), masks (J, M, T) and probabilities (J,) of the J classes
+        that the result names; for an array (N,) without the channels.
 
     Raises:
         InputError: A file, an array, a checkpoint or a setting can't be used, or a device is given
@@ -240,7 +243,7 @@ def separate(
         waveform = np.asarray(sound)
         rate = sampling_rate
         _check_channels(waveform)
-    return _separator(model, device, settings).separate(waveform, rate)
+    return _separator(model, device, settings, sources).separate(waveform, rate)
 
 
 def separate_files(
@@ -252,6 +255,7 @@ def separate_files(
     gains: Mapping[str, float] | None = None,
     on_error: str = "skip",
     device: str = "auto",
+    sources: str | None = None,
     progress: Callable[[Progress], object] | None = None,
     **settings: Setting,
 ) -> list[Path]:
@@ -266,6 +270,7 @@ def separate_files(
         on_error: "skip" leaves out files that can't be used, names them in left_out.csv in the
             output folder and warns; "stop" raises an error that names them before the work.
         device: See `separate`.
+        sources: See `separate`; classes that keep and gains name are always among those found.
         progress: A function that is called with each step of the work.
         settings: Any settings of the masks, such as mask_power=2; see `SeparationConfig`.
 
@@ -283,7 +288,7 @@ def separate_files(
     _plain_names(settings, (SeparationConfig,))
     if on_error not in ON_ERROR:
         raise InputError(f"on_error is {on_error!r}: expected one of {', '.join(ON_ERROR)}")
-    separator = _separator(model, device, settings)
+    separator = _separator(model, device, settings, sources)
     left_out = LeftOut("separate", on_error=on_error, folder=output_folder)
     inputs = [sounds] if isinstance(sounds, str | Path) else sounds
     files = find_inputs([str(path) for path in inputs], output_folder, left_out)
@@ -328,7 +333,10 @@ def load_model(path: str | Path, device: str = "auto") -> SeparationModel:
 
 
 def _separator(
-    model: str | Path | SeparationModel | Separator, device: str, settings: Mapping[str, Any]
+    model: str | Path | SeparationModel | Separator,
+    device: str,
+    settings: Mapping[str, Any],
+    sources: str | None,
 ) -> Separator:
     if isinstance(model, str | Path):
         model = load_model(model, device)
@@ -338,7 +346,9 @@ def _separator(
             "leave device out, or pass the checkpoint's path"
         )
     if isinstance(model, SeparationModel):
-        return Separator(model, SeparationConfig(**settings))
+        model = Separator(model)
+    if sources is not None:
+        model = replace(model, sources=sources)
     return replace(model, config=replace(model.config, **settings))
 
 

@@ -120,10 +120,10 @@ def prepare_nothing(job: Job) -> Suppress:
 
 def prepare_absslab(job: Job) -> Suppress:
     """Load a model of ABSSLab; what is kept is computed as `absslab separate --keep` does it."""
-    from absslab.core.separation.separator import Separator
+    from absslab.core.separation.separator import ALL_SOURCES, Separator
     from absslab.core.separation.settings import gains_that_keep, mix_sources
 
-    separator = Separator.from_checkpoint(job.checkpoint_path)
+    separator = Separator.from_checkpoint(job.checkpoint_path, sources=ALL_SOURCES)
     gains = gains_that_keep([job.keep], separator.classes)
 
     def suppress(waveform: np.ndarray, sampling_rate: int) -> np.ndarray:

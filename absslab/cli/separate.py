@@ -59,12 +59,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
     separation = from_flags(SeparationConfig, settings.separation.to_json() | given)
     checkpoint = load_checkpoint(config.checkpoint_path, device)
     detection = from_flags(DetectionConfig, given)
-    separator = Separator(
-        checkpoint.model,
-        separation,
-        sources=config.sources,
-        found_threshold=detection.tag_threshold,
-    )
+    separator = Separator(checkpoint.model, separation, sources=config.sources)
     separator.check_method()
     check_remix(config.keep, gains, separator.classes)
     left_out = LeftOut("separate", on_error=config.on_error, folder=config.output_folder)

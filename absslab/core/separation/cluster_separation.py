@@ -29,7 +29,7 @@ class FileSeparation:
         keep: see `separate_file`.
         gains: see `separate_file`.
         detection: settings for finding events.
-        sources: see `Separator`; what is found is told by the tag_threshold of `detection`.
+        sources: see `Separator`.
     """
 
     checkpoint_path: str
@@ -115,15 +115,10 @@ def _in_order(files: Sequence[Path], left_out: LeftOut) -> Iterator[dict[int, In
 def _separate(job: _Job) -> tuple[int, InputError | None]:
     """Separate a file on a worker; return its index, and why it can't be used."""
     how = job.how
-    separator = Separator(
-        load_on_worker(how.checkpoint_path, how.device).model,
-        how.separation,
-        sources=how.sources,
-        found_threshold=how.detection.tag_threshold,
-    )
+    model = load_on_worker(how.checkpoint_path, how.device).model
     try:
         steps = separate_file(
-            separator,
+            Separator(model, how.separation, how.sources),
             job.path,
             how.output_folder,
             keep=how.keep,

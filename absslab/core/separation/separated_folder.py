@@ -15,7 +15,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,8 @@ class SeparatedFolderConfig(Config):
     sources: str = option(
         AUTO,
         "of which classes sources are written; found: of those whose probability is above "
-        "tag_threshold somewhere in the recording, the others stay in residual.wav; all: of all; "
+        "tag_threshold somewhere in the recording, and of those that keep or gains name, the "
+        "others stay in residual.wav; all: of all; "
         "auto: all of up to 50 classes, of more those found",
         choices=SOURCES,
     )
@@ -297,7 +298,8 @@ def separate_file(
         gains: dB, by class or "residual": remix.wav becomes the sum of all sounds with these gains;
             sounds without a gain have 0 dB. The file holds floats, since the sum may exceed full
             scale.
-        detection: settings for finding events.
+        detection: settings for finding events; its `tag_threshold` also tells which classes are
+            found. Classes that keep or gains name are written in any case.
         channels: those whose sum is the recording; None: all are separated, each alone.
 
     Yields:
@@ -313,6 +315,11 @@ def separate_file(
     gains = gains or {}
     check_remix(keep, gains, separator.classes)
     remix_gains = gains_that_keep(keep, separator.classes) if keep else gains
+    separator = replace(
+        separator,
+        found_threshold=detection.tag_threshold,
+        named=tuple(name for name in (*keep, *gains) if name != RESIDUAL),
+    )
     info = sound_files.check(path, may_be_silent=True)
     for channel in channels or ():
         check_channel(path, channel, info.n_channels)

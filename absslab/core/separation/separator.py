@@ -98,6 +98,7 @@ class Separator:
             up to 50 classes, of more those found. The sound of the others stays in the residual.
         found_threshold: a class is found in a segment, of 20 s or less, if it is present there with
             a probability above this.
+        named: classes whose sources are synthesised whether they are found or not.
 
     Examples:
         >>> separator = Separator.from_checkpoint(model)
@@ -109,6 +110,7 @@ class Separator:
     config: SeparationConfig = SeparationConfig()
     sources: str = AUTO
     found_threshold: float = DetectionConfig().tag_threshold
+    named: tuple[str, ...] = ()
 
     @classmethod
     def from_checkpoint(
@@ -133,7 +135,13 @@ class Separator:
 
     @property
     def has_all_sources(self) -> bool:
-        """Whether sources of all classes are synthesised, and not of those found alone."""
+        """Whether sources of all classes are synthesised, and not of those found alone.
+
+        Raises:
+            InputError: `sources` is none of its values.
+        """
+        if self.sources not in SOURCES:
+            raise InputError(f"sources is {self.sources!r}: expected one of {', '.join(SOURCES)}")
         if self.sources == AUTO:
             return len(self.model.classes) <= _MANY_CLASSES
         return self.sources == ALL_SOURCES
@@ -195,6 +203,8 @@ class Separator:
             consecutive parts that cover the recording; sources are (J, C, n), then those of the
             tagged.
         """
+        if tagged and not self.has_all_sources:
+            raise ValueError("tagged needs the sources of all classes")
         source_blocks = iter(blocks)
         first = next(source_blocks)  # (C, n)
         segmentation = choose_segmentation(
@@ -248,7 +258,13 @@ class Separator:
         """Return the classes whose sources are synthesised, by their probabilities (K,)."""
         if self.has_all_sources:
             return list(range(len(probabilities)))
-        return (probabilities > self.found_threshold).nonzero()[:, 0].tolist()
+        return [
+            k
+            for k, (name, probability) in enumerate(
+                zip(self.classes, probabilities.tolist(), strict=True)
+            )
+            if probability > self.found_threshold or name in self.named
+        ]
 
     @property
     def n_sources_at_once(self) -> int:

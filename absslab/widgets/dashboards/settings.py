@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from absslab.core.common.config import Config, option
+from absslab.core.common.devices import device_option
 from absslab.core.common.errors import InputError
 from absslab.core.data.splits import SPLITS
 
@@ -35,9 +36,7 @@ class DashboardConfig(Config):
         "folder of the mixtures, if they were moved since the run was trained on them",
         metavar="FOLDER",
     )
-    device: str = option(
-        "cpu", "device for separation: cpu, auto, cuda, cuda:1, …", metavar="DEVICE"
-    )
+    device: str = device_option("cpu", "device for separation: ")
     max_upload_size: float = option(
         100.0, "largest size of an upload", unit="MB", above=0, at_most=4000
     )

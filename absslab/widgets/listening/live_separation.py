@@ -112,11 +112,12 @@ class LiveResult:
     Attributes:
         tracks: tracks to listen to.
         events: detected events.
-        probabilities: probability of each class.
+        probabilities: probability of each class whose source there is.
         si_sdr: dB: SI-SDR of the source of each class with a reference, and its improvement over
             the mixture.
         separation: the sources and masks.
         config: the setting.
+        known_classes: those of the model, also those that were not found.
     """
 
     tracks: list[Track]
@@ -125,6 +126,7 @@ class LiveResult:
     si_sdr: dict[str, tuple[float, float]]
     separation: Separation
     config: SeparationConfig
+    known_classes: tuple[str, ...]
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return a header, and a row for each class, the most probable first."""
@@ -178,7 +180,8 @@ class LiveSeparation:
         self, config: SeparationConfig, detection: DetectionConfig = DetectionConfig()
     ) -> LiveResult:
         """Separate the excerpt with these settings, and detect its events."""
-        separation = self._resynthesis.separate(config)
+        separator = replace(self.separator, found_threshold=detection.tag_threshold)
+        separation = replace(self._resynthesis, separator=separator).separate(config)
         classes = list(separation.classes)
         hop = self.separator.hop
         chosen = self.separator.model.event_thresholds
@@ -210,7 +213,8 @@ class LiveSeparation:
         mixture, *others = interleave_references(separation, self.references)
         # The same sound each time: a page that has it does not get it again.
         tracks = [replace(mixture, sound=self._mixture_sound), *others]
-        return LiveResult(tracks, events, probabilities, scores, separation, config)
+        known = tuple(self.separator.classes)
+        return LiveResult(tracks, events, probabilities, scores, separation, config, known)
 
     @cached_property
     def truth(self) -> list[SoundEvent] | None:

@@ -128,7 +128,7 @@ def _mask_row(
             text = f"{result.probabilities[name]:.2f}"
         else:
             masks[model] = np.zeros(separation.power.shape)  # (M, T)
-            text = "not learned"
+            text = "not found" if name in result.known_classes else "not learned"
         if name in result.si_sdr:
             text += f", {result.si_sdr[name][1]:+.1f} dB"
         texts[model] = text.replace("-", "−")

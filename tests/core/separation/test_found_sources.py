@@ -1,6 +1,6 @@
 """Only the sources of classes that were found are synthesised; the rest stays in the residual."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +8,10 @@ import pytest
 import soundfile
 import torch
 
+import absslab
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
+from absslab.core.common.errors import InputError
 from absslab.core.separation.detection import DetectionConfig
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.resynthesis import Resynthesis
@@ -20,10 +22,11 @@ RATE = 16000
 CLASSES = ["alert", "knock", "pageturn", "speech"]
 
 
+@dataclass
 class ToldSeparator(Separator):
     """Finds the classes that `told` names for each segment, one after the other."""
 
-    told: list[list[str]]
+    told: list[list[str]] = field(default_factory=list)
 
     def predict(self, waveform):
         names = self.told.pop(0) if len(self.told) > 1 else self.told[0]
@@ -37,9 +40,7 @@ def everything(checkpoint) -> Separator:
 
 
 def tell(separator: Separator, *told: list[str], **changes) -> ToldSeparator:
-    told_separator = ToldSeparator(separator.model, **changes)
-    told_separator.told = list(told)
-    return told_separator
+    return ToldSeparator(separator.model, **changes, told=list(told))
 
 
 def middle(probabilities: np.ndarray) -> float:
@@ -74,7 +75,7 @@ def test_a_found_source_is_the_one_that_it_is_among_all(everything, config):
     waveform = noise(3 * RATE, 2)
     told = tell(everything, ["knock", "speech"], config=config)
     whole = told.separate(waveform, RATE)
-    found = replace_told(told, sources="found").separate(waveform, RATE)
+    found = replace(told, sources="found").separate(waveform, RATE)
     assert found.classes == ("knock", "speech")
     np.testing.assert_array_equal(found.sources, whole.sources[[1, 3]])
     np.testing.assert_array_equal(found.masks, whole.masks[[1, 3]])
@@ -82,12 +83,6 @@ def test_a_found_source_is_the_one_that_it_is_among_all(everything, config):
     rest = whole.residual + whole.sources[[0, 2]].sum(0)
     np.testing.assert_allclose(found.residual, rest, atol=1e-6)
     np.testing.assert_allclose(found.sources.sum(0) + found.residual, waveform, atol=1e-7)
-
-
-def replace_told(separator: ToldSeparator, **changes) -> ToldSeparator:
-    other = replace(separator, **changes)
-    other.told = list(separator.told)
-    return other
 
 
 def test_a_source_that_is_found_late_is_silent_until_then(everything):
@@ -150,18 +145,34 @@ def test_events_are_those_that_all_masks_give(everything, mixtures, tmp_path):
     assert len(events.splitlines()) > 1
 
 
-def test_a_remix_leaves_out_what_was_not_found(everything, tmp_path):
+def test_what_a_remix_names_is_there_though_it_was_not_found(everything, tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(RATE)[0], RATE, subtype="PCM_16")
     told = tell(everything, ["speech"], sources="found")
-    list(separate_file(told, path, tmp_path / "kept", keep=["alert"]))
-    assert np.abs(soundfile.read(tmp_path / "kept/a/remix.wav")[0]).max() == 0
-    list(separate_file(told, path, tmp_path / "soft", gains={"speech": -np.inf, "alert": 6.0}))
-    np.testing.assert_allclose(
-        soundfile.read(tmp_path / "soft/a/remix.wav")[0],
-        soundfile.read(tmp_path / "soft/a/residual.wav")[0],
-        atol=1e-6,
-    )
+    everywhere = replace(told, sources="all")
+    for name, how in {"kept": {"keep": ["alert"]}, "off": {"gains": {"alert": -np.inf}}}.items():
+        list(separate_file(told, path, tmp_path / name, **how))
+        list(separate_file(everywhere, path, tmp_path / f"{name} of all", **how))
+        remix, expected = (
+            soundfile.read(tmp_path / folder / "a/remix.wav")[0]
+            for folder in (name, f"{name} of all")
+        )
+        assert np.abs(expected).max() > 0
+        np.testing.assert_allclose(remix, expected, atol=1e-6)
+        files = {file.stem for file in (tmp_path / name / "a").glob("*.wav")}
+        assert files == {"alert", "speech", "residual", "remix"}
+
+
+def test_other_words_for_sources_are_refused(everything):
+    with pytest.raises(InputError, match="sources is 'every': expected one of auto, all, found"):
+        replace(everything, sources="every").separate(noise(RATE)[0], RATE)
+
+
+def test_a_function_takes_the_choice_as_well(everything):
+    told = tell(everything, ["speech"])
+    assert absslab.separate(noise(RATE), told, sampling_rate=RATE).classes == tuple(CLASSES)
+    found = absslab.separate(noise(RATE), told, sampling_rate=RATE, sources="found")
+    assert found.classes == ("speech",)
 
 
 def test_the_command_writes_what_it_finds(checkpoint, mixtures, tmp_path):
