@@ -1,11 +1,12 @@
 """Recordings with weak labels and splits, as the readers of folders and corpora return them."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Protocol, Self
 
 from absslab.core.common.errors import InputError, InputWarning, join_errors
 from absslab.core.common.left_out import LeftOut, LeftOutFile
@@ -187,10 +188,44 @@ class SplitSettings:
     test_fold: int = 0
 
 
+class LabelCounts(Protocol):
+    """How many recordings of a split have labels, and which."""
+
+    @property
+    def n_recordings(self) -> int:
+        """Number of recordings."""
+
+    @property
+    def present(self) -> Mapping[str, int]:
+        """For each class the number of recordings that are known to have it."""
+
+    @property
+    def absent(self) -> Mapping[str, int]:
+        """For each class the number of recordings that are known to lack it."""
+
+
+class CountedLabels(NamedTuple):
+    """The `LabelCounts` of recordings in a list."""
+
+    n_recordings: int
+    present: Mapping[str, int]
+    absent: Mapping[str, int]
+
+    @classmethod
+    def of(cls, classes: Sequence[str], recordings: Sequence[LabelledRecording]) -> "CountedLabels":
+        """Count the labels of recordings."""
+        present = Counter(name for item in recordings for name in item.labels)
+        unknown = Counter(name for item in recordings for name in item.unknown)
+        n_recordings = len(recordings)
+        return cls(
+            n_recordings,
+            {name: present[name] for name in classes},
+            {name: n_recordings - present[name] - unknown[name] for name in classes},
+        )
+
+
 def warn_about_classes_without_recordings(
-    classes: Sequence[str],
-    train: Sequence[LabelledRecording],
-    validation: Sequence[LabelledRecording],
+    classes: Sequence[str], train: LabelCounts, validation: LabelCounts
 ) -> None:
     """Tell which classes no recording of training, or none of validation, is known to have.
 
@@ -198,50 +233,38 @@ def warn_about_classes_without_recordings(
 
     Args:
         classes: all classes.
-        train: the recordings that are trained on.
-        validation: those that choose the best model.
+        train: labels of the recordings that are trained on.
+        validation: labels of those that choose the best model.
 
     Raises:
         InputError: no label of any training recording is known.
     """
-    if all(len(recording.unknown) == len(classes) for recording in train):
+    if not any(train.present.values()) and not any(train.absent.values()):
         raise InputError(
-            f"no label of the {len(train)} training recordings is known: expected 1 or 0 in the "
-            "table for some of them"
+            f"no label of the {train.n_recordings} training recordings is known: expected 1 or 0 "
+            "in the table for some of them"
         )
-    learned = set().union(*(recording.labels for recording in train))
-    validated = set().union(*(recording.labels for recording in validation))
-    lacking = {
-        "training": [name for name in classes if name not in learned],
-        "validation": [name for name in classes if name in learned and name not in validated],
-    }
-    results = {
-        "training": "the model can't learn to find them; add recordings, or leave them out of the "
-        "labels",
-        "validation": "the choice of the best model does not take them into account",
-    }
-    is_complete = not any(recording.unknown for recording in (*train, *validation))
+    is_complete = all(
+        split.present.get(name, 0) + split.absent.get(name, 0) == split.n_recordings
+        for split in (train, validation)
+        for name in classes
+    )
     has = "has" if is_complete else "is known to have"
     may_have = "has" if is_complete else "has or may have"
-    for kind, names in lacking.items():
+    learned = [name for name in classes if train.present.get(name)]
+    problems = {
+        f"no training recording {has} {{}}: the model can't learn to find them; add recordings, or "
+        "leave them out of the labels": [name for name in classes if name not in learned],
+        f"no validation recording {has} {{}}: the choice of the best model does not take them into "
+        "account": [name for name in learned if not validation.present.get(name)],
+        f"every training recording {may_have} {{}}: the model can't learn where it is absent, and "
+        "its AUC is not defined; add recordings without it": [
+            name for name in learned if not train.absent.get(name)
+        ],
+    }
+    for text, names in problems.items():
         if names:
-            give_notice(
-                InputWarning(
-                    f"no {kind} recording {has} {list_classes(names)}: {results[kind]}",
-                )
-            )
-    everywhere = [
-        name
-        for name in classes
-        if name in learned and all(name in item.labels | item.unknown for item in train)
-    ]
-    if everywhere:
-        give_notice(
-            InputWarning(
-                f"every training recording {may_have} {list_classes(everywhere)}: the model can't "
-                "learn where it is absent, and its AUC is not defined; add recordings without it"
-            )
-        )
+            give_notice(InputWarning(text.replace("{}", list_classes(names))))
 
 
 def find_origins(

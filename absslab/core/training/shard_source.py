@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from absslab.core.common.errors import InputError, InputWarning
-from absslab.core.common.notices import give_notice
+from absslab.core.common.errors import InputError
 from absslab.core.common.process_group import ALONE, Processes
 from absslab.core.data.batches import Batch
-from absslab.core.data.class_names import list_classes
-from absslab.core.data.labelled_recordings import LabelledRecording
+from absslab.core.data.labelled_recordings import (
+    LabelledRecording,
+    warn_about_classes_without_recordings,
+)
 from absslab.core.data.shards.opening import open_shards
 from absslab.core.data.shards.places import Place, hide_query
 from absslab.core.data.shards.shard_index import ShardIndex
@@ -168,7 +169,8 @@ class ShardedRecordings:
             )
         recordings = cls(settings, place, index, classes)
         if checkpoint is None:
-            _warn_about_classes(index)
+            train, validation = index.total("train"), index.total("validation")
+            warn_about_classes_without_recordings(index.classes, train, validation)
         return recordings
 
     @property
@@ -231,35 +233,3 @@ def _check_settings(settings: Settings) -> None:
             "feature_store keeps features of all recordings, but shards are read in sequence: "
             "leave it out"
         )
-
-
-def _warn_about_classes(index: ShardIndex) -> None:
-    """Tell which classes can't be learnt, as is told of folders.
-
-    Raises:
-        InputError: no label of any training recording is known.
-    """
-    train, validation = index.total("train"), index.total("validation")
-    if not any(train.present.values()) and not any(train.absent.values()):
-        raise InputError(
-            f"no label of the {train.n_recordings} training recordings is known: expected 1 or 0"
-        )
-    results = {
-        "no training recording is known to have {}: the model can't learn to find them; pack "
-        "recordings of them, or leave them out of the labels": [
-            name for name in index.classes if not train.present[name]
-        ],
-        "no validation recording is known to have {}: the choice of the best model does not "
-        "take them into account": [
-            name
-            for name in index.classes
-            if train.present[name] and not validation.present.get(name)
-        ],
-        "every training recording has or may have {}: the model can't learn where it is absent, "
-        "and its AUC is not defined; add recordings without it": [
-            name for name in index.classes if train.present[name] and not train.absent[name]
-        ],
-    }
-    for text, names in results.items():
-        if names:
-            give_notice(InputWarning(text.replace("{}", list_classes(names))))

@@ -16,6 +16,7 @@ from absslab.core.common.process_group import Processes
 from absslab.core.common.version import __version__
 from absslab.core.data.audio_data_set import AudioDataSet, read_split
 from absslab.core.data.labelled_recordings import (
+    CountedLabels,
     EventReader,
     LabelledRecording,
     warn_about_classes_without_recordings,
@@ -73,7 +74,8 @@ def read_labels(
     classes = train.classes
     validation = read_split(settings.data, "validation", classes=classes, left_out=left_out)
     if checkpoint is None:
-        warn_about_classes_without_recordings(classes, train.recordings, validation.recordings)
+        counts = (CountedLabels.of(classes, split.recordings) for split in (train, validation))
+        warn_about_classes_without_recordings(classes, *counts)
     readers = {
         "train": train.event_reader("train"),
         "validation": validation.event_reader("validation"),
