@@ -20,17 +20,13 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from fresh_training import build_fresh_training
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from absslab.core.audio import sound_files
-from absslab.core.data.batches import Batch
 from absslab.core.data.synthetic.mixtures import built_in_mixtures
-from absslab.core.model.separation_model import build_model
-from absslab.core.training.losses import ShareTargets
-from absslab.core.training.objective import Objective
-from absslab.core.training.recipes import RECIPES, apply_recipe
-from absslab.core.training.settings import Settings
+from absslab.core.training.recipes import RECIPES
 
 # Gemmeke et al., Audio Set: an ontology and human-labeled dataset for audio events, ICASSP 2017
 N_CLIPS = 2_084_320
@@ -83,18 +79,12 @@ class Work:
 
 def count_work(recipe: str, n_classes: int) -> Work:
     """Count the work of a step of two clips, and measure the decoding of clips."""
-    settings = Settings.from_flags(apply_recipe(RECIPES[recipe], {"data_folder": "none"}))
-    rate = settings.features.sampling_rate
-    model = build_model(settings.models, [f"class{k}" for k in range(n_classes)])
-    targets = ShareTargets(model.front_end) if settings.training.share_weight else None
-    objective = Objective(settings.training, settings.augmentation, torch.float32, targets)
-    labels = torch.zeros(2, n_classes)
-    labels[:, :2] = 1
-    waveforms = 0.1 * torch.randn(2, SECONDS * rate, generator=torch.Generator().manual_seed(0))
-    batch = Batch(waveforms, None, labels, torch.arange(2))
+    model, objective, batch = build_fresh_training(
+        recipe, n_classes=n_classes, batch_size=2, seconds=SECONDS
+    )
     with FlopCounterMode(display=False) as flops, ByteCounter() as moved:
         objective(model, batch, np.random.default_rng(0)).losses["total"].backward()
-    decoding, file_size = measure_decoding(rate)
+    decoding, file_size = measure_decoding(model.front_end.config.sampling_rate)
     return Work(
         flops.get_total_flops() / 2,
         moved.n_bytes / 2,

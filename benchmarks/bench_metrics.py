@@ -12,14 +12,13 @@ its own process.
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from measured_command import run_command
 
 from absslab.core.metrics.bss_eval import bss_eval_images, bss_eval_sources
 
@@ -123,8 +122,7 @@ def measure_evaluation(
         "--seed",
         0,
     )
-    start = time.perf_counter()
-    peak = run_command(
+    taken, peak = run_command(
         "evaluate",
         "--checkpoint_path",
         checkpoint_path,
@@ -133,23 +131,11 @@ def measure_evaluation(
         "--output",
         output_folder / f"scores{n_mixtures}.json",
     )
-    taken = time.perf_counter() - start
     print(
         f"whole evaluation of {n_mixtures} mixtures: {taken:.0f} s, peak memory {peak:.0f} MiB",
         flush=True,
     )
     return peak
-
-
-def run_command(*arguments: object) -> float:
-    """Run a command of ABSSLab, and return its peak memory in MiB."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "absslab", *map(str, arguments)], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"absslab {arguments[0]} failed")
-    return usage.ru_maxrss / 1024
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ import numpy as np
 RATE = 16000
 N_CLASSES = 11
 SECONDS = 10
-MIB = 1024  # KiB
+KIB_PER_MIB = 1024
 
 
 class Growth(NamedTuple):
@@ -41,24 +41,12 @@ class Growth(NamedTuple):
 def step_rate(batch_size: int, n_classes: int, seconds: int) -> float:
     """Return how many seconds of sound a second of computing trains on."""
     import torch
+    from fresh_training import build_fresh_training
 
-    from absslab.core.data.batches import Batch
-    from absslab.core.model.separation_model import build_model
-    from absslab.core.training.losses import ShareTargets
-    from absslab.core.training.objective import Objective
-    from absslab.core.training.recipes import RECIPES, apply_recipe
-    from absslab.core.training.settings import Settings
-
-    settings = Settings.from_flags(apply_recipe(RECIPES["recommended"], {"data_folder": "none"}))
-    model = build_model(settings.models, [f"class{k}" for k in range(n_classes)])
-    targets = ShareTargets(model.front_end)
-    objective = Objective(settings.training, settings.augmentation, torch.float32, targets)
+    model, objective, batch = build_fresh_training(
+        "recommended", n_classes=n_classes, batch_size=batch_size, seconds=seconds
+    )
     optimizer = torch.optim.SGD(model.parameters(), 1e-4)
-    generator = torch.Generator().manual_seed(0)
-    waveforms = 0.1 * torch.randn(batch_size, seconds * RATE, generator=generator)
-    labels = torch.zeros(batch_size, n_classes)
-    labels[:, :2] = 1
-    batch = Batch(waveforms, None, labels, torch.arange(batch_size))
     times = []
     for number in range(4):
         start = time.process_time()
@@ -72,14 +60,11 @@ def step_rate(batch_size: int, n_classes: int, seconds: int) -> float:
 def separation_rate(n_classes: int, seconds: int, n_found: int) -> float:
     """Return how many seconds of sound a second of computing separates, block by block."""
     import torch
+    from fresh_training import build_fresh_model
 
-    from absslab.core.model.separation_model import build_model
     from absslab.core.separation.separator import Separator
-    from absslab.core.training.recipes import RECIPES, apply_recipe
-    from absslab.core.training.settings import Settings
 
-    settings = Settings.from_flags(apply_recipe(RECIPES["recommended"], {"data_folder": "none"}))
-    model = build_model(settings.models, [f"class{k}" for k in range(n_classes)]).eval()
+    model = build_fresh_model("recommended", n_classes)[0].eval()
     bias = model.mask_net.to_presence.bias
     with torch.no_grad():
         bias.fill_(-8.0)
@@ -145,7 +130,7 @@ GROWTHS = {
         lambda value, _: step_rate(max(1, 120 // value), N_CLASSES, value),
     ),
     "corpus": Growth(
-        "an epoch from disk",
+        "an epoch with validation",
         "mixtures of 2 s",
         (200, 500, 2000),
         lambda value, _: corpus_rate(value),
@@ -171,7 +156,7 @@ def measure_here(name: str, value: int, options: argparse.Namespace) -> None:
 
     torch.set_num_threads(1)
     rate = GROWTHS[name].measure(value, options)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB
     print(json.dumps({"rate": rate, "memory": memory}))
 
 

@@ -13,10 +13,7 @@ long file.
 """
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measured_command import run_command
 from separate_long import write_long
 
 from absslab.core.audio import sound_files
@@ -93,13 +91,7 @@ def time_in_turn(
 def measure_memory(model: Path, recording: Path, folder: Path, device: str) -> float:
     """Separate a recording in a process of its own; return the most memory it took, in MiB."""
     flags = ["--checkpoint_path", model, "--input", recording, "--output_folder", folder]
-    command = [sys.executable, "-m", "absslab", "separate", *map(str, flags), "--device", device]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"absslab separate ended with exit status {process.returncode}")
-    return usage.ru_maxrss / 1024
+    return run_command("separate", *flags, "--device", device).memory
 
 
 def measure(

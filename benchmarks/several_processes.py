@@ -53,8 +53,14 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def measure_rate(n_processes: int, flags: Sequence[str]) -> float:
-    """Train in a number of processes, and return the recordings per second of all together."""
+def measure_rate(n_processes: int, flags: Sequence[str], **variables: str) -> float:
+    """Train in a number of processes, and return the recordings per second of all together.
+
+    Args:
+        n_processes: number of processes.
+        flags: of `absslab train`.
+        variables: of the environment.
+    """
     threads = max(1, count_cores() // n_processes)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable]
@@ -64,7 +70,7 @@ def measure_rate(n_processes: int, flags: Sequence[str]) -> float:
         command += ["-m", "absslab", "train", "--recipe", "recommended"]
         command += ["--save_path", f"{folder}/run.ckpt", "--test_every", "1000"]
         command += ["--choose_thresholds", "none", *flags]
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)} | variables
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         reader = RunReader.open(Path(folder) / "run")
         reader.poll()

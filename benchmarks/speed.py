@@ -27,6 +27,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from bench_metrics import time_bss_eval
+from fresh_training import build_fresh_model
+from measured_command import run_command
 from several_processes import measure_rate
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,16 +39,13 @@ from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.pcen import build_pcen
 from absslab.core.model.pooling import GWRP
-from absslab.core.model.separation_model import SeparationModel, build_model
-from absslab.core.training.recipes import RECIPES, apply_recipe
-from absslab.core.training.settings import Settings
+from absslab.core.model.separation_model import SeparationModel
 
 RATE = 16000
 SECONDS = 10
 THESIS_MIXTURES_PER_SECOND = 7.0  # of the thesis' own code, on the machine of its author
 PRECISION = PRECISIONS[choose_precision("auto", torch.device("cpu"))]  # that trainings choose
 GIGA = 1e9
-MIB = 2**20
 
 
 class Row(NamedTuple):
@@ -156,8 +155,7 @@ class Step:
 def measure_thesis_step(machine: Machine, options: argparse.Namespace) -> Row:
     """Train the thesis' network, batch 32, 10 s, 11 classes."""
     n_classes = 11
-    settings = Settings.from_flags(apply_recipe(RECIPES["thesis"], {"data_folder": "none"}))
-    ours = build_model(settings.models, [f"class{k}" for k in range(n_classes)])
+    ours = build_fresh_model("thesis", n_classes)[0]
     plain = deepcopy(ours).to(memory_format=torch.contiguous_format)
     generator = torch.Generator().manual_seed(0)
     waveforms = 0.1 * torch.randn(32, SECONDS * RATE, generator=generator)
@@ -263,25 +261,11 @@ def measure_bss_eval(n_present: int, machine: Machine, options: argparse.Namespa
     return Row(f"BSS Eval, {name}", "s", "mir_eval, 11 sources", *times)
 
 
-def run_command(folder: Path, *arguments: object) -> tuple[float, float]:
-    """Run a command of ABSSLab; return its time in s, and the most memory it took in MiB."""
-    start = time.perf_counter()
-    with (folder / "output.txt").open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "absslab", *map(str, arguments)], stdout=output, stderr=output
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit((folder / "output.txt").read_text())
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
-
-
 def mix(folder: Path, n_files: int, percentages: Sequence[int]) -> float:
     """Write mixtures of the built-in recordings; return the time in s."""
     flags = ["--event_folder", cached_recordings(), "--output_folder", folder]
     flags += ["--n_files", n_files, "--split_percentages", *percentages, "--seed", 0]
-    return run_command(folder.parent, "mix", *flags)[0]
+    return run_command("mix", *flags).seconds
 
 
 def measure_mixing(machine: Machine, options: argparse.Namespace) -> Row:
@@ -311,7 +295,7 @@ def measure_mixing(machine: Machine, options: argparse.Namespace) -> Row:
 def train_model(folder: Path) -> Path:
     """Train for two epochs on mixtures of the built-in recordings; return the checkpoint."""
     flags = ["--recipe", "recommended", "--data_folder", folder / "mixtures", "--n_epochs", 2]
-    run_command(folder, "train", *flags, "--save_path", folder / "model.ckpt")
+    run_command("train", *flags, "--save_path", folder / "model.ckpt")
     return folder / "model.ckpt"
 
 
@@ -321,7 +305,7 @@ def measure_evaluation(machine: Machine, options: argparse.Namespace) -> Row:
         folder = Path(name)
         mix(folder / "mixtures", 250, (10, 10, 80))
         flags = ["--checkpoint_path", train_model(folder)]
-        seconds, _ = run_command(folder, "evaluate", *flags)
+        seconds, _ = run_command("evaluate", *flags)
     reference = 200 * time_bss_eval(3, 3, n_rounds=1)[0]
     return Row(
         "evaluation of 200 mixtures, all scores",
@@ -347,7 +331,7 @@ def measure_separation(machine: Machine, options: argparse.Namespace) -> Row:
             for _ in range(60):
                 file.write(minute)
         flags = ["--checkpoint_path", checkpoint, "--input", folder / "hour.wav"]
-        seconds, memory = run_command(folder, "separate", *flags, "--output_folder", folder / "out")
+        seconds, memory = run_command("separate", *flags, "--output_folder", folder / "out")
     return Row(
         f"separation of an hour ({memory:.0f} MiB)",
         "real-time factor",
@@ -389,9 +373,8 @@ def measure_recommended(machine: Machine, options: argparse.Namespace) -> Row:
         rates: dict[str, list[float]] = {}
         for _ in range(max(1, options.n_rounds // 3)):
             for checkout in filter(None, (options.before, here)):
-                os.environ["PYTHONPATH"] = str(checkout)
-                rates.setdefault(str(checkout), []).append(measure_rate(1, flags))
-        os.environ.pop("PYTHONPATH")
+                rate = measure_rate(1, flags, PYTHONPATH=str(checkout))
+                rates.setdefault(str(checkout), []).append(rate)
     ours = statistics.median(rates[here])
     before = statistics.median(rates[str(options.before)]) if options.before else None
     return Row(
