@@ -9,6 +9,7 @@ full disk by an error; libraries that map files into memory are killed by it.
 
 import json
 import shutil
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -62,6 +63,7 @@ class FeatureStore:
         edges: np.ndarray,
     ):
         self.file = file
+        weakref.finalize(self, file.close)
         self.data_set = data_set
         self.start = start
         self.n_bands = n_bands
