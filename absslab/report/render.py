@@ -1,6 +1,7 @@
 """Execute the notebook of a report, and write its page completely or not at all."""
 
 import importlib
+import json
 import logging
 import shutil
 import subprocess
@@ -92,22 +93,19 @@ def write_report(
 
 def _execute(notebook: str | Path, parameters: Mapping[str, Any], failed: Path) -> Any:
     """Execute a notebook; if it fails, keep what was executed until then as `failed`."""
-    import papermill  # type: ignore[import-untyped]
     from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         partial = Path(folder) / NOTEBOOK
         try:
-            return papermill.execute_notebook(
-                str(notebook),
-                str(partial),
-                dict(parameters),
-                kernel_name="python3",
-                language="python",
-                progress_bar=sys.stderr.isatty(),
-                kernel_manager_class=_own_kernel_manager(),
-            )
+            try:
+                return _execute_once(notebook, parameters, partial)
+            except RuntimeError:  # the kernel ended, or did not answer
+                if _has_begun(partial):
+                    raise
+                # another process may have taken a port that was chosen for the kernel
+                return _execute_once(notebook, parameters, partial)
         except PapermillExecutionError as error:
             source = next((line for line in error.source.splitlines() if line.strip()), "")
             cell = f"cell {error.exec_count} ({source.strip()[:60]})"
@@ -119,6 +117,28 @@ def _execute(notebook: str | Path, parameters: Mapping[str, Any], failed: Path) 
             shutil.copyfile(partial, failed)
             reason = f"{reason}; see {failed}"
     raise WorkError(reason)
+
+
+def _execute_once(notebook: str | Path, parameters: Mapping[str, Any], partial: Path) -> Any:
+    import papermill  # type: ignore[import-untyped]
+
+    return papermill.execute_notebook(
+        str(notebook),
+        str(partial),
+        dict(parameters),
+        kernel_name="python3",
+        language="python",
+        progress_bar=sys.stderr.isatty(),
+        kernel_manager_class=_own_kernel_manager(),
+    )
+
+
+def _has_begun(partial: Path) -> bool:
+    """Tell whether a cell of a notebook that papermill writes was executed, or at least begun."""
+    if not partial.exists():
+        return False
+    cells = json.loads(partial.read_text("utf-8"))["cells"]
+    return any(cell["metadata"].get("papermill", {}).get("start_time") for cell in cells)
 
 
 def _own_kernel_manager() -> Any:

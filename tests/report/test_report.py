@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import sys
 
 import nbformat
 import numpy as np
@@ -319,6 +320,47 @@ def test_a_cell_that_fails_keeps_the_notebook_and_the_report_before(
     assert nbformat.read(failed_notebook_path(output), 4).cells
     write_report(output, {}, title="run", notebook=failing(tmp_path / "n.ipynb", "x = 2"))
     assert [path.name for path in output.parent.iterdir()] == ["report.html"]
+
+
+STARTING = """
+import pathlib, sys
+starts = pathlib.Path(sys.argv[1])
+starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+if len(starts.read_text()) <= int(sys.argv[2]):
+    sys.exit(1)
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance(argv=["-f", sys.argv[3]])
+"""
+
+
+def dying_kernel(monkeypatch, starts, n_failures):
+    """Let the first kernels end before they answer, and count all starts."""
+    command = [sys.executable, "-c", STARTING, str(starts), str(n_failures), "{connection_file}"]
+    monkeypatch.setattr("absslab.report.render.KERNEL_ARGUMENTS", command)
+
+
+def test_a_kernel_that_did_not_start_is_started_again(tmp_path, own_home, monkeypatch):
+    dying_kernel(monkeypatch, tmp_path / "starts", 1)
+    notebook = failing(tmp_path / "n.ipynb", "x = 2")
+    write_report(tmp_path / "report.html", {}, title="run", notebook=notebook)
+    assert (tmp_path / "starts").read_text() == "xx"
+
+
+def test_a_kernel_that_never_starts_is_an_error(tmp_path, own_home, monkeypatch):
+    dying_kernel(monkeypatch, tmp_path / "starts", 9)
+    notebook = failing(tmp_path / "n.ipynb", "x = 2")
+    with pytest.raises(WorkError, match="the notebook was not executed: RuntimeError"):
+        write_report(tmp_path / "report.html", {}, title="run", notebook=notebook)
+    assert (tmp_path / "starts").read_text() == "xx"
+
+
+def test_a_cell_that_ends_its_kernel_is_not_executed_again(tmp_path, own_home):
+    calls = tmp_path / "calls"
+    source = f"import os\nopen({str(calls)!r}, 'a').write('x')\nos._exit(1)"
+    notebook = failing(tmp_path / "n.ipynb", source)
+    with pytest.raises(WorkError, match="DeadKernelError"):
+        write_report(tmp_path / "report.html", {}, title="run", notebook=notebook)
+    assert calls.read_text() == "x"
 
 
 def test_work_that_failed_is_one_line_and_status_1(run, own_home, monkeypatch, capsys, tmp_path):
