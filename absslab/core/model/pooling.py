@@ -101,12 +101,14 @@ class GWRP(nn.Module):
     def _weights(self, counts: Tensor, n_bins: int) -> Tensor:
         """Compute weights of ranks (…, n_bins) for masks whose first `counts` (…) bins are real."""
         counts = counts[..., None].float()
-        if self.decay_fraction is None:
-            decay = torch.full_like(counts, self.decay)
-        else:
-            decay = (1 - 1 / (self.decay_fraction * counts)).clamp_min(0)
         ranks = torch.arange(n_bins, device=counts.device)
-        return decay**ranks * (ranks < counts)
+        if self.decay_fraction is None:
+            weights = torch.full_like(counts, self.decay) ** ranks
+        else:
+            # 1 − 1 / (fraction · count) would lose four of its seven digits
+            log_decay = torch.log1p(-(1 / (self.decay_fraction * counts)).clamp_max(1))
+            weights = torch.where(ranks == 0, 1, torch.exp(ranks * log_decay))
+        return weights * (ranks < counts)
 
 
 class LinearSoftmax(nn.Module):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -111,6 +112,15 @@ def test_at_0_999_nine_tenths_of_the_weight_lie_on_29_percent_of_a_map_of_7936_b
     assert ((weights.cumsum(0) / weights.sum() < 0.9).sum() / 7936).item() == pytest.approx(
         0.29, abs=0.005
     )
+
+
+@pytest.mark.parametrize(("fraction", "n_bins"), [(0.3, 19968), (0.001, 200_000), (0.5, 1)])
+def test_weights_by_a_fraction_are_those_of_double_precision(fraction, n_bins):
+    pooling = GWRP(decay_fraction=fraction)
+    pooling(torch.zeros(1, 1, 1, n_bins))
+    decay = max(0.0, 1 - 1 / (fraction * n_bins))
+    expected = decay ** np.arange(n_bins)
+    np.testing.assert_allclose(pooling.weights, expected, rtol=0, atol=3e-7)
 
 
 def test_a_fraction_does_not_depend_on_the_size_of_the_map():
