@@ -34,7 +34,7 @@ def check_recording(
     This takes as many separations as there are tagged classes, and two.
 
     Args:
-        separator: the model.
+        separator: the model, which synthesises the sources of all classes.
         waveform: (N,).
         sampling_rate: Hz.
         thresholds: a class is tagged from this probability on; one, or one per class.
@@ -45,7 +45,12 @@ def check_recording(
         class in the source; `self_other`, the highest of the other classes in it; `self_residual`,
         that of its class in the residual; `self_sdr_mixture`, the mean of `self_sdr`, the same for
         all classes.
+
+    Raises:
+        ValueError: the separator leaves out the sources of classes that it does not find.
     """
+    if not separator.has_all_sources:
+        raise ValueError("expected a separator with sources='all'")
     separation = separator.separate(waveform, sampling_rate)
     n_classes = len(separation.classes)
     columns = {name: np.full(n_classes, np.nan) for name in (*COLUMNS, SELF_SDR_OF_MIXTURE)}

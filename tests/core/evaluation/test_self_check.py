@@ -19,6 +19,8 @@ N = 1000
 class ParrotSeparator:
     """A separator that gives what it was told, one answer after the other."""
 
+    has_all_sources = True
+
     def __init__(self, *answers):
         self.answers = list(answers)
         self.heard = []
@@ -81,6 +83,12 @@ def test_a_model_hears_silence_and_refuses_nan(checkpoint):
     assert (columns["self_sdr"] == 0).all()
     with pytest.raises(InputError, match="not of finite floats"):
         check_recording(separator, np.full(16000, np.nan, np.float32), 16000)
+
+
+def test_a_separator_of_the_sources_that_it_finds_is_refused(checkpoint):
+    separator = Separator.from_checkpoint(str(checkpoint), sources="found")
+    with pytest.raises(ValueError, match="sources='all'"):
+        check_recording(separator, noise(), 16000)
 
 
 def table(judgement, improvement):
