@@ -59,6 +59,8 @@ class EpochProgress:
             randomness["numpy"] = json.dumps(self._rng.bit_generator.state)
         if device.type == "cuda":
             randomness["cuda"] = torch.cuda.get_rng_state(device)
+        elif device.type == "mps":
+            randomness["mps"] = torch.mps.get_rng_state()
         return {
             "n_steps": self.n_steps,
             "n_begun_with": self.n_begun_with,
@@ -117,5 +119,7 @@ class EpochProgress:
             rng.bit_generator.state = json.loads(saved["numpy"])
             if device.type == "cuda" and "cuda" in saved:
                 torch.cuda.set_rng_state(saved["cuda"], device)
+            elif device.type == "mps" and "mps" in saved:
+                torch.mps.set_rng_state(saved["mps"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"the state within the epoch is damaged ({error})") from None
