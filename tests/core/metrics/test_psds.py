@@ -54,6 +54,15 @@ def test_a_perfect_detector_has_1():
 
 
 @needs_sed_scores_eval
+@pytest.mark.parametrize(("n_classes", "is_compared"), [(50, True), (51, False)])
+def test_each_class_is_compared_with_each_of_fifty_at_most(n_classes, is_compared):
+    classes = [f"class {k}" for k in range(n_classes)]
+    events = {f"{k}.wav": [SoundEvent(label, 1.01, 2.01)] for k, label in enumerate(classes)}
+    found = scores(perfect(events, classes), events, classes)
+    assert found == {"psds1": pytest.approx(1), "psds2": pytest.approx(1) if is_compared else None}
+
+
+@needs_sed_scores_eval
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_a_silent_detector_has_0_and_so_has_one_that_says_always_the_same(level):
     assert scores({name: np.full((3, 501), level) for name in ALL}, ALL) == both(0)
