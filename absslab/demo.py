@@ -12,6 +12,7 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import WrittenMixtures, write_mixtures
 from absslab.core.data.synthetic.recording_files import cached_backgrounds, cached_recordings
+from absslab.core.evaluation.divided_evaluation import run_evaluation
 from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.model_evaluation import open_evaluation
 from absslab.core.evaluation.score_files import write_scores
@@ -110,10 +111,9 @@ class Demo:
 
     def evaluate(self) -> Steps[None]:
         """Score the best model on the test mixtures; write the scores into the run directory."""
-        self.evaluation = open_evaluation(
-            EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device)
-        )
-        self.scores, table = yield from self.evaluation.run()
+        config = EvaluationConfig(checkpoint_path=str(self.model), device=self.config.device)
+        self.evaluation = open_evaluation(config)
+        self.scores, table = yield from run_evaluation(self.evaluation, config)
         write_scores(scores_path(self.run, "test"), self.scores, table)
 
     def separate(self) -> Steps[None]:

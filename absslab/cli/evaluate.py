@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from absslab.cli.parser import Parser
-from absslab.core.common.cluster import ClusterConfig, check_scheduler
+from absslab.core.common.cluster import check_scheduler
 from absslab.core.common.config import add_flags, from_flags, parse_path
 from absslab.core.common.errors import InputError, InputWarning, escape_braces
 from absslab.core.common.left_out import LeftOut
@@ -13,9 +13,10 @@ from absslab.core.common.notices import give_notice
 from absslab.core.common.progress import Steps, run_to_end, run_with_progress
 from absslab.core.common.run_status import report_state, report_steps
 from absslab.core.data.splits import ALL
-from absslab.core.evaluation.cluster_evaluation import (
-    evaluate_estimates_on_cluster,
-    evaluate_on_cluster,
+from absslab.core.evaluation.divided_evaluation import (
+    PlaceConfig,
+    choose_n_workers,
+    run_evaluation,
 )
 from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.external_estimates import (
@@ -47,7 +48,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
         description="Score a checkpoint on a split of the data it was trained on, or sounds that "
         "another program has separated.",
     )
-    for config_class in (*_MODEL_CONFIGS, EstimatesConfig, ScoringConfig, ClusterConfig):
+    for config_class in (*_MODEL_CONFIGS, EstimatesConfig, ScoringConfig, PlaceConfig):
         add_flags(parser, config_class)
     parser.add_argument(
         "--output",
@@ -64,10 +65,10 @@ def run(arguments: Sequence[str]) -> LeftOut:
     given = vars(parser.parse(arguments))
     output = given.pop("output")
     status_path = given.pop("status_path")
-    scheduler = from_flags(ClusterConfig, given).scheduler
+    place = from_flags(PlaceConfig, given)
     if output is not None:
         check_scores_path(output)
-    check_scheduler(scheduler)
+    check_scheduler(place.scheduler)
     printed = from_flags(PrintedMetricConfig, given)
     if "average" in given and not printed.metric:
         raise InputError("average is that of a metric: pass --metric as well")
@@ -85,9 +86,8 @@ def run(arguments: Sequence[str]) -> LeftOut:
             n_recordings = len(evaluation.data_set)
             recordings = "1 recording" if n_recordings == 1 else f"{n_recordings} recordings"
             part = "all" if evaluation.split == ALL else f"the {evaluation.split} split"
-            place = f"the workers of {scheduler}" if scheduler else str(evaluation.device)
-            print(f"scoring {recordings} ({part}) on {place}", flush=True)
-        running = _running_steps(evaluation, from_flags(EvaluationConfig, given), scheduler)
+            print(f"scoring {recordings} ({part}) on {_name_place(evaluation, place)}", flush=True)
+        running = run_evaluation(evaluation, from_flags(EvaluationConfig, given), place)
         steps = report_steps(status, running, "scoring")
         scores, table = run_with_progress(steps, "scored", "file")
         left_out.write()
@@ -105,15 +105,11 @@ def run(arguments: Sequence[str]) -> LeftOut:
     return left_out
 
 
-def _running_steps(
-    evaluation: Evaluation | EstimatesEvaluation, config: EvaluationConfig, scheduler: str
-) -> Steps[EvaluationResult]:
-    """Score on this machine, or on the workers of a scheduler."""
-    if not scheduler:
-        return evaluation.run()
-    if isinstance(evaluation, EstimatesEvaluation):
-        return evaluate_estimates_on_cluster(evaluation, scheduler)
-    return evaluate_on_cluster(evaluation, config.checkpoint_path, config.device, scheduler)
+def _name_place(evaluation: Evaluation, place: PlaceConfig) -> str:
+    if place.scheduler:
+        return f"the workers of {place.scheduler}"
+    n_workers = place.n_workers or choose_n_workers(evaluation)
+    return f"{evaluation.device}{f', in {n_workers} processes' if n_workers > 1 else ''}"
 
 
 def _opening_steps(

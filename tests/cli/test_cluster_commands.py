@@ -203,25 +203,35 @@ def evaluate(capsys, output, *flags):
     return status, scores, table, text, said[1:]
 
 
-def test_a_cluster_scores_to_the_same_numbers(
-    checkpoint, mixtures, cluster, tmp_path, capsys, monkeypatch
+@pytest.fixture(params=["cluster", "processes"])
+def elsewhere(request):
+    """Flags that let the workers of a cluster, or processes of this machine, score."""
+    if request.param == "processes":
+        return ["--n_workers", "2"]
+    return ["--scheduler", request.getfixturevalue("cluster").address]
+
+
+def test_others_score_to_the_same_numbers(
+    checkpoint, mixtures, elsewhere, tmp_path, capsys, monkeypatch
 ):
     copied = tmp_path / "set"
     shutil.copytree(mixtures, copied)
     (copied / "test/000003.wav").write_bytes(b"RIFF")
+    cut = copied / "test/000004.wav"
+    cut.write_bytes(cut.read_bytes()[:-1001])
     monkeypatch.chdir(tmp_path)  # workers have other working folders
     flags = ["--checkpoint_path", checkpoint, "--data_folder", "set", "--device", "cpu"]
     flags += ["--on_error", "skip", "--self_check", "True", "--bss_eval", "none"]
     here = evaluate(capsys, tmp_path / "here" / "scores.json", *flags)
-    flags += ["--scheduler", cluster.address]
-    there = evaluate(capsys, tmp_path / "there" / "scores.json", *flags)
+    there = evaluate(capsys, tmp_path / "there" / "scores.json", *flags, *elsewhere)
     assert here == there
+    assert any("000004.wav is cut short" in line for line in here[4])
     assert "\nset/test/000003.wav,set/test/000003.wav " in here[3]
     assert here[0] == 3
 
 
-def test_a_recording_that_ends_an_evaluation_ends_it_on_a_cluster_too(
-    checkpoint, mixtures, cluster, tmp_path, capsys
+def test_a_recording_that_ends_an_evaluation_ends_that_of_others_too(
+    checkpoint, mixtures, elsewhere, tmp_path, capsys
 ):
     shutil.copytree(mixtures, tmp_path / "set")
     (tmp_path / "set/test/000003.wav").unlink()
@@ -232,12 +242,12 @@ def test_a_recording_that_ends_an_evaluation_ends_it_on_a_cluster_too(
     flags += ["--data_folder", str(tmp_path / "set")]
     assert main(flags) == 2
     here = capsys.readouterr().err
-    assert main([*flags, "--scheduler", cluster.address]) == 2
+    assert main([*flags, *elsewhere]) == 2
     assert capsys.readouterr().err == here
 
 
-def test_a_cluster_scores_sounds_of_another_program_to_the_same_numbers(
-    checkpoint, mixtures, cluster, tmp_path, capsys, monkeypatch
+def test_others_score_sounds_of_another_program_to_the_same_numbers(
+    checkpoint, mixtures, elsewhere, tmp_path, capsys, monkeypatch
 ):
     flags = ["--checkpoint_path", checkpoint, "--input", mixtures / "test", "--device", "cpu"]
     assert main(["separate", *map(str, flags), "--output_folder", str(tmp_path / "out")]) == 0
@@ -248,8 +258,7 @@ def test_a_cluster_scores_sounds_of_another_program_to_the_same_numbers(
     flags += ["--bss_eval", "none"]
     capsys.readouterr()
     here = evaluate(capsys, tmp_path / "here" / "scores.json", *flags)
-    flags += ["--scheduler", cluster.address]
-    there = evaluate(capsys, tmp_path / "there" / "scores.json", *flags)
+    there = evaluate(capsys, tmp_path / "there" / "scores.json", *flags, *elsewhere)
     assert here == there
     assert here[0] == 0
 

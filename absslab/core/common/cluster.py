@@ -12,7 +12,9 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from absslab.core.common.cluster_client import (
@@ -74,7 +76,7 @@ def map_jobs(
     scheduler: str = "",
     shared: SharedFiles = SharedFiles(),
     paths: SentPaths = _NO_PATHS,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Apply a function to each job: on the workers of a scheduler, or in processes of this machine.
 
     Args:
@@ -87,10 +89,48 @@ def map_jobs(
 
     Returns:
         the results in the order in which they are ready.
+
+    Raises:
+        Exception: see `map_in_processes` and `map_on_cluster`.
     """
     if scheduler:
         return map_on_cluster(function, jobs, scheduler, shared, paths=paths)
-    return map_in_processes(function, jobs, n_workers)
+    return _map_here(function, jobs, n_workers, paths)
+
+
+def _map_here(
+    function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int, paths: SentPaths
+) -> Generator[Result, None, None]:
+    apply = partial(_apply_and_collect, function)
+    outcomes = map_in_processes(apply, jobs, n_workers)
+    # closed with this generator, which then waits for its processes
+    with closing(outcomes), _restore_paths_of_errors(paths):  # type: ignore[type-var]
+        for notices, result in outcomes:
+            for notice in notices:
+                give_notice(notice.change_paths(paths.restore))
+            yield result
+
+
+def _apply_and_collect(
+    function: Callable[[Job], Result], job: Job
+) -> tuple[list[InputWarning], Result]:
+    """Do a job, and return the notices that it gave, and its result."""
+    with collect_notices() as notices:
+        result = function(job)
+    return notices, result
+
+
+@contextmanager
+def _restore_paths_of_errors(paths: SentPaths) -> Iterator[None]:
+    """Let errors of the block name paths as the caller gave them."""
+    try:
+        yield
+    except (InputError, WorkError) as error:
+        raise error.change_paths(paths.restore) from None
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = paths.restore(error.filename)
+        raise
 
 
 def map_on_cluster(
@@ -196,14 +236,8 @@ def _collect(
                     "same command goes on"
                 ) from None
             continue
-        try:
+        with _restore_paths_of_errors(paths):
             outcome = _take_outcome(client, future, scheduler)
-        except (InputError, WorkError) as error:
-            raise error.change_paths(paths.restore) from None
-        except OSError as error:
-            if isinstance(error.filename, str):
-                error.filename = paths.restore(error.filename)
-            raise
         if outcome is None:  # its worker has ended before it was fetched: the job is done again
             future.add_done_callback(ready.put)
             continue
@@ -268,9 +302,7 @@ def _run_job(payload: bytes) -> tuple[list[InputWarning], Any]:
     """Do a job on a worker, and return the notices that it gave, and its result."""
     required, function, job = pickle.loads(payload)
     _check_this_worker(required)
-    with collect_notices() as notices:
-        result = function(job)
-    return notices, result
+    return _apply_and_collect(function, job)
 
 
 def _check_this_worker(required: _Requirements) -> None:

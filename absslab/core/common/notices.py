@@ -114,10 +114,16 @@ def _replace_listener(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def collect_notices() -> Iterator[list[InputWarning]]:
-    """Collect the notices of the block in a list."""
+    """Collect the notices of the block in a list, also in a process that otherwise gives none."""
+    global _are_left_to_parent
+    are_left_to_parent = _are_left_to_parent
+    _are_left_to_parent = False
     notices: list[InputWarning] = []
-    with listen_to_notices(notices.append):
-        yield notices
+    try:
+        with listen_to_notices(notices.append):
+            yield notices
+    finally:
+        _are_left_to_parent = are_left_to_parent
 
 
 def summarise_notices(notices: list[InputWarning], *, names_only: bool = False) -> str:

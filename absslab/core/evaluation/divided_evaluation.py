@@ -1,36 +1,54 @@
-"""Score recordings on the workers of a cluster: each scores a few, and what they count is added.
+"""Score recordings in several processes of this machine, or on the workers of a cluster.
 
-The scores are those of one machine: rows stand in the order of the recordings, and counts are whole
-numbers, whose sum does not depend on who counted them.
+Each scores a few recordings, and what they count is added. The scores are those of one process:
+rows stand in the order of the recordings, and counts are whole numbers, whose sum does not depend
+on who counted them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
+import torch
 
-from absslab.core.common.cluster import map_on_cluster
+from absslab.core.common.cluster import ClusterConfig, map_jobs
 from absslab.core.common.cluster_files import SentPaths, SharedFiles
+from absslab.core.common.config import option
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.shards.sequential_recordings import SequentialRecordings
 from absslab.core.data.true_sources import SourceFile
+from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.external_estimates import EstimatesEvaluation
 from absslab.core.evaluation.ideal_masks import IdealMasks
 from absslab.core.evaluation.model_evaluation import Evaluation
 from absslab.core.evaluation.reference_recordings import ReferenceRecording
 from absslab.core.evaluation.scorer import Scorer, check_backend
 from absslab.core.evaluation.scores import EvaluationResult
-from absslab.core.model.kept_checkpoint import load_on_worker
+from absslab.core.model.kept_checkpoint import load_on_worker, load_once
 from absslab.core.model.separation_model import SeparationModel
 
 _CHUNK = 4  # recordings that a worker scores before it reports
+_WORTHWHILE = 16  # recordings per process: one takes about as long to begin as to score six
 _COUNTS = ("n_by_activity", "n_silent_estimates", "n_silent_mixtures", "n_shorter_than_filter")
+
+
+@dataclass(frozen=True)
+class PlaceConfig(ClusterConfig):
+    """Where recordings are scored."""
+
+    n_workers: int = option(
+        0,
+        "number of processes of this machine that score; 0: one for each thread that PyTorch uses, "
+        f"if the model computes on a CPU and there are {_WORTHWHILE} recordings or more for each",
+        at_least=0,
+    )
 
 
 class _Scored(NamedTuple):
@@ -50,35 +68,92 @@ class _Job:
     checkpoint_path: str
     device: str
     evaluation: Evaluation
+    n_threads: int | None  # of a process of this machine; None: of a cluster
     thresholds: Sequence[float] = ()
 
-    def open(self) -> Evaluation:
-        """Return the evaluation with the model."""
-        model = load_on_worker(self.checkpoint_path, self.device).model
+    @contextmanager
+    def open(self) -> Iterator[Evaluation]:
+        """Give the evaluation with the model, and these threads, for the block."""
+        load = load_on_worker if self.n_threads is None else load_once
+        model = load(self.checkpoint_path, self.device).model
         separator = replace(self.evaluation.separator, model=model)  # with its other settings
-        return replace(self.evaluation, separator=separator)
+        with _use_threads(self.n_threads):
+            yield replace(self.evaluation, separator=separator)
 
 
-def evaluate_on_cluster(
-    evaluation: Evaluation, checkpoint_path: str, device: str, scheduler: str
+@contextmanager
+def _use_threads(n: int | None) -> Iterator[None]:
+    """Let PyTorch compute with so many threads in the block; None: as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def choose_n_workers(evaluation: Evaluation | EstimatesEvaluation) -> int:
+    """Return in how many processes of this machine recordings are scored soonest."""
+    if isinstance(evaluation, EstimatesEvaluation):
+        n = len(evaluation.references.recordings)
+    else:
+        validation = evaluation.validation
+        sets = (evaluation.data_set, validation)
+        is_sequential = any(isinstance(part, SequentialRecordings) for part in sets)
+        if is_sequential or evaluation.device.type != "cpu":
+            return 1
+        n = len(evaluation.data_set) + (len(validation) if validation else 0)
+    return max(1, min(torch.get_num_threads(), n // _WORTHWHILE))
+
+
+def run_evaluation(
+    evaluation: Evaluation | EstimatesEvaluation,
+    config: EvaluationConfig,
+    place: PlaceConfig = PlaceConfig(),
 ) -> Steps[EvaluationResult]:
-    """Choose thresholds and score recordings on the workers of a scheduler.
+    """Score recordings where it is asked for, or soonest.
+
+    Args:
+        evaluation: the recordings.
+        config: the model, if there is one, and its device.
+        place: where they are scored.
+
+    Yields:
+        how many recordings are done.
+
+    Returns:
+        the scores, and their table.
+
+    Raises:
+        InputError: see `Evaluation.run`, `EstimatesEvaluation.run` and `map_on_cluster`.
+        WorkError: see `map_jobs`.
+    """
+    n_workers = place.n_workers or choose_n_workers(evaluation)
+    if not place.scheduler and n_workers == 1:
+        return evaluation.run()
+    place = replace(place, n_workers=n_workers)
+    if isinstance(evaluation, EstimatesEvaluation):
+        return _score_estimates_in_parts(evaluation, place)
+    device = config.device if place.scheduler else str(evaluation.device)
+    return _evaluate_in_parts(evaluation, config.checkpoint_path, device, place)
+
+
+def _evaluate_in_parts(
+    evaluation: Evaluation, checkpoint_path: str, device: str, place: PlaceConfig
+) -> Steps[EvaluationResult]:
+    """Choose thresholds and score recordings on the workers of a scheduler, or in processes.
 
     Args:
         evaluation: the recordings.
         checkpoint_path: its model.
-        device: of the model; each worker chooses its own if it is "auto".
-        scheduler: its address.
+        device: of the model; each worker of a cluster chooses its own if it is "auto".
+        place: where they are scored.
 
     Yields:
         how many recordings of both sets are done.
 
     Returns:
         the scores, and their table, as `Evaluation.run` returns them.
-
-    Raises:
-        InputError: see `Evaluation.run` and `map_on_cluster`.
-        WorkError: see `map_on_cluster`.
     """
     evaluation.check()
     data_set = evaluation.data_set
@@ -86,7 +161,7 @@ def evaluate_on_cluster(
     if not isinstance(data_set, AudioDataSet) or isinstance(validation, SequentialRecordings):
         raise InputError(
             "recordings in shards are read one after the other, by one process: leave scheduler "
-            "out, or score the folder that was packed"
+            "and n_workers out, or score the folder that was packed"
         )
     n_validation = len(validation) if validation else 0
     total = n_validation + len(data_set)
@@ -103,7 +178,15 @@ def evaluate_on_cluster(
         table_folder=Path(paths.send(evaluation.table_folder)),
         validation=None,
     )
-    place = (paths.send(checkpoint_path), device)
+    model = (paths.send(checkpoint_path), device)
+    n_threads = _divide_threads(place)
+    map_here = partial(
+        map_jobs,
+        n_workers=place.n_workers,
+        scheduler=place.scheduler,
+        shared=shared,
+        paths=paths,
+    )
 
     def stop_if_any() -> None:
         evaluation.stop_if_any(0)
@@ -114,13 +197,16 @@ def evaluate_on_cluster(
         empty = data_set.select([])
         jobs = [
             _Job(
-                n, *place, replace(sent, data_set=empty, validation=_pick(validation, part, paths))
+                n,
+                *model,
+                replace(sent, data_set=empty, validation=_pick(validation, part, paths)),
+                n_threads,
             )
             for n, part in enumerate(parts)
         ]
         n_done = 0
         errors: dict[int, InputError] = {}
-        with closing(map_on_cluster(_tag, jobs, scheduler, shared, paths=paths)) as outcomes:
+        with closing(map_here(_tag, jobs)) as outcomes:
             for number, found, failed in outcomes:
                 part = parts[number]
                 tags |= {part[index]: values for index, values in found.items()}
@@ -133,11 +219,13 @@ def evaluate_on_cluster(
     thresholds = evaluation.choose_thresholds(tags)
     parts = _divide(len(evaluation.data_set))
     jobs = [
-        _Job(n, *place, _pick_scored(sent, evaluation, data_set, part, paths), thresholds)
+        _Job(
+            n, *model, _pick_scored(sent, evaluation, data_set, part, paths), n_threads, thresholds
+        )
         for n, part in enumerate(parts)
     ]
     scorer = evaluation.make_scorer(thresholds)
-    scored = map_on_cluster(_score, jobs, scheduler, shared, paths=paths)
+    scored = map_here(_score, jobs)
     errors = yield from _add_in_order(scorer, scored, parts, left_out, n_validation, total, paths)
     _leave_out(left_out, errors, evaluation.data_set.path, stop_if_any)
     used = [index for index in range(len(evaluation.data_set)) if index not in errors]
@@ -145,25 +233,10 @@ def evaluate_on_cluster(
     return evaluation.summarise(scorer, has_chosen=bool(tags))
 
 
-def evaluate_estimates_on_cluster(
-    evaluation: EstimatesEvaluation, scheduler: str
+def _score_estimates_in_parts(
+    evaluation: EstimatesEvaluation, place: PlaceConfig
 ) -> Steps[EvaluationResult]:
-    """Score sounds that another program has separated on the workers of a scheduler.
-
-    Args:
-        evaluation: the sounds and the references.
-        scheduler: its address.
-
-    Yields:
-        how many mixtures are done.
-
-    Returns:
-        the scores, and their table, as `EstimatesEvaluation.run` returns them.
-
-    Raises:
-        InputError: see `EstimatesEvaluation.run` and `map_on_cluster`.
-        WorkError: see `map_on_cluster`.
-    """
+    """Score sounds that another program has separated; see `_evaluate_in_parts`."""
     check_backend(evaluation.scoring)
     recordings = evaluation.references.recordings
     names = list(recordings)
@@ -178,14 +251,24 @@ def evaluate_estimates_on_cluster(
     )
     parts = _divide(len(names))
     jobs = [
-        (number, _pick_references(sent, [names[index] for index in part], paths))
+        _EstimatesJob(
+            number,
+            _pick_references(sent, [names[index] for index in part], paths),
+            _divide_threads(place),
+        )
         for number, part in enumerate(parts)
     ]
     files = [part.path for recording in recordings.values() for part in recording.parts]
     tables = [Path(estimates, name, "events.tsv") for name in names]
     scorer = evaluation.make_scorer()
-    shared = SharedFiles(read=[files, tables])
-    scored = map_on_cluster(_score_estimates, jobs, scheduler, shared, paths=paths)
+    scored = map_jobs(
+        _score_estimates,
+        jobs,
+        n_workers=place.n_workers,
+        scheduler=place.scheduler,
+        shared=SharedFiles(read=[files, tables]),
+        paths=paths,
+    )
     left_out = evaluation.left_out
     fitted = evaluation.fitted
     errors = yield from _add_in_order(scorer, scored, parts, left_out, 0, len(names), paths, fitted)
@@ -197,6 +280,11 @@ def evaluate_estimates_on_cluster(
     used = [index for index in range(len(names)) if index not in errors]
     scorer.paths = [str(path_of(index)) for index in used]
     return evaluation.summarise(scorer)
+
+
+def _divide_threads(place: PlaceConfig) -> int | None:
+    """Return how many threads a process of this machine has; None: a scheduler has the work."""
+    return None if place.scheduler else max(1, torch.get_num_threads() // place.n_workers)
 
 
 def _divide(n: int) -> list[range]:
@@ -358,42 +446,51 @@ def _leave_out(
 
 def _tag(job: _Job) -> tuple[int, dict[int, np.ndarray], dict[int, InputError]]:
     """Tag recordings for choosing thresholds, on a worker."""
-    evaluation = job.open()
-    assert evaluation.validation is not None
     tags: dict[int, np.ndarray] = {}
     errors: dict[int, InputError] = {}
-    for index in range(len(evaluation.validation)):
-        try:
-            tags[index] = evaluation.tag(index)
-        except InputError as error:
-            errors[index] = error
+    with job.open() as evaluation:
+        assert evaluation.validation is not None
+        for index in range(len(evaluation.validation)):
+            try:
+                tags[index] = evaluation.tag(index)
+            except InputError as error:
+                errors[index] = error
     return job.number, tags, errors
 
 
 def _score(job: _Job) -> _Scored:
     """Score recordings on a worker."""
-    evaluation = job.open()
-    scorer = evaluation.make_scorer(job.thresholds)
     errors: dict[int, InputError] = {}
-    for index in range(len(evaluation.data_set)):
-        try:
-            evaluation.score(index, scorer)
-        except InputError as error:
-            errors[index] = error
+    with job.open() as evaluation:
+        scorer = evaluation.make_scorer(job.thresholds)
+        for index in range(len(evaluation.data_set)):
+            try:
+                evaluation.score(index, scorer)
+            except InputError as error:
+                errors[index] = error
     return _Scored(job.number, _without_model(scorer), errors, {})
 
 
-def _score_estimates(job: tuple[int, EstimatesEvaluation]) -> _Scored:
+class _EstimatesJob(NamedTuple):
+    """Some mixtures whose sources another program has separated."""
+
+    number: int
+    evaluation: EstimatesEvaluation
+    n_threads: int | None  # see `_Job`
+
+
+def _score_estimates(job: _EstimatesJob) -> _Scored:
     """Score sounds that another program has separated, on a worker."""
-    number, evaluation = job
+    evaluation = job.evaluation
     scorer = evaluation.make_scorer()
     errors: dict[int, InputError] = {}
-    for index, name in enumerate(evaluation.references.recordings):
-        try:
-            evaluation.score(name, scorer)
-        except InputError as error:
-            errors[index] = error
-    return _Scored(number, _without_model(scorer), errors, evaluation.fitted)
+    with _use_threads(job.n_threads):
+        for index, name in enumerate(evaluation.references.recordings):
+            try:
+                evaluation.score(name, scorer)
+            except InputError as error:
+                errors[index] = error
+    return _Scored(job.number, _without_model(scorer), errors, evaluation.fitted)
 
 
 def _without_model(scorer: Scorer) -> Scorer:
