@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from absslab.core.data.batches import Batch
@@ -29,7 +30,7 @@ def build_fresh_model(recipe: str, n_classes: int) -> tuple[SeparationModel, Set
 def build_fresh_training(
     recipe: str, *, n_classes: int, batch_size: int, seconds: int
 ) -> FreshTraining:
-    """Build a training whose recordings are noise, and have the first two classes.
+    """Build a training whose recordings are noise, and have two classes each, or all if fewer.
 
     Args:
         recipe: name of the recipe.
@@ -45,5 +46,7 @@ def build_fresh_training(
         batch_size, n_samples, generator=torch.Generator().manual_seed(0)
     )  # (B, N)
     labels = torch.zeros(batch_size, n_classes)  # (B, K)
-    labels[:, :2] = 1
+    rng = np.random.default_rng(0)
+    for row in labels:
+        row[rng.permutation(n_classes)[:2]] = 1
     return FreshTraining(model, objective, Batch(waveforms, None, labels, torch.arange(batch_size)))

@@ -4,6 +4,7 @@ Axes: B batch, C channels, K classes, K′ masks (classes, and a background wher
 M bands, T frames.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -20,11 +21,22 @@ class NetworkSize(NamedTuple):
     n_classes: int  # K
 
 
+class ChosenClasses(NamedTuple):
+    """Classes whose masks are computed, in place of those of all classes."""
+
+    indices: Tensor  # (J,): of the classes
+    weights: Tensor  # (J,): how many classes each stands for
+
+
+ChooseClasses = Callable[[Tensor], ChosenClasses]  # by the logits of their presence (B, K, T)
+
+
 class MaskLogits(NamedTuple):
     """Output of a mask network."""
 
     masks: Tensor  # (B, K′, M, T)
     presence: Tensor | None = None  # (B, K, T): of the class sounding in the frame
+    chosen: ChosenClasses | None = None  # whose masks these are; None: those of all classes
 
 
 def frequency_channel(features: Tensor) -> Tensor:

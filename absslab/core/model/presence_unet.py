@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from absslab.core.model.network_parts import (
+    ChooseClasses,
+    ChosenClasses,
     MaskLogits,
     convolution_block,
     n_unet_inputs,
@@ -91,8 +93,14 @@ class PresenceUNet(nn.Module):
         self.to_bins = nn.Conv2d(c1, 4 * n_outputs, 3, padding=1, bias=False)
         self.to_masks = _Bias(n_outputs)
 
-    def forward(self, features: Tensor) -> MaskLogits:
-        """Compute the logits of masks and of presence."""
+    def forward(self, features: Tensor, choose: ChooseClasses | None = None) -> MaskLogits:
+        """Compute the logits of masks and of presence.
+
+        Args:
+            features: (B, C, M, T).
+            choose: chooses the classes whose masks are computed; None: all. The logits of classes
+                that stand for several are those of their sum.
+        """
         M, T = features.shape[-2:]
         x = unet_input(features)  # (B, 2 C + 1, M′, T′)
         half = self.down1(x)  # (B, c1, M′/2, T′/2)
@@ -101,11 +109,27 @@ class PresenceUNet(nn.Module):
         context, presence = self._context(eighth)
         up = self.up2(eighth + context, quarter)  # (B, c2, M′/4, T′/4)
         up = self.up1(up, half)  # (B, c1, M′/2, T′/2)
-        logits = F.pixel_shuffle(self.to_bins(up), 2)  # (B, K′, M′, T′)
+        chosen = None if choose is None else choose(presence)
+        weight, bias = self._last_parameters(presence.shape[1], chosen)
+        logits = F.pixel_shuffle(F.conv2d(up, weight, padding=1), 2)  # (B, K′, M′, T′)
         presence = F.interpolate(presence, size=logits.shape[-1], mode="linear")  # (B, K, T′)
-        gate = F.pad(F.logsigmoid(presence), (0, 0, 0, self.n_outputs - presence.shape[1]))
-        logits = logits + self.to_masks(gate[:, :, None])  # (B, K′, M′, T′) + (B, K′, 1, T′)
-        return MaskLogits(logits[..., :M, :T], presence[..., :T])
+        of_masks = presence if chosen is None else presence[:, chosen.indices]
+        gate = F.pad(F.logsigmoid(of_masks), (0, 0, 0, logits.shape[1] - of_masks.shape[1]))
+        logits = logits + (gate + bias[:, None])[:, :, None]  # (B, K′, M′, T′) + (B, K′, 1, T′)
+        return MaskLogits(logits[..., :M, :T], presence[..., :T], chosen)
+
+    def _last_parameters(
+        self, n_classes: int, chosen: ChosenClasses | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return weights (4 K′, c1, 3, 3) and bias (K′,) of the masks that are computed."""
+        weight, bias = self.to_bins.weight, self.to_masks.bias
+        if chosen is None:
+            return weight, bias
+        background = torch.arange(n_classes, self.n_outputs, device=bias.device)
+        outputs = torch.cat([chosen.indices, background])
+        rows = 4 * outputs[:, None] + torch.arange(4, device=bias.device)  # of 2 × 2 bins each
+        log_weights = F.pad(chosen.weights.log(), (0, len(background)))
+        return weight[rows.flatten()], bias[outputs] + log_weights
 
     def _context(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the context (B, c3, M′/8, T′/8), and the logits of presence (B, K, T′/8)."""
@@ -141,12 +165,8 @@ class _Join(nn.Module):
 
 
 class _Bias(nn.Module):
-    """Add a number to each channel: (B, C, …, T) → (B, C, …, T)."""
+    """A number for each channel."""
 
     def __init__(self, n_channels: int):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(n_channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the numbers."""
-        return x + self.bias[:, None, None]

@@ -20,9 +20,10 @@ from absslab.core.model.front_end import FrontEnd
 from absslab.core.model.learned_pooling import MaskSize, Rescaler
 from absslab.core.model.mask_kinds import MASK_KINDS
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
-from absslab.core.model.network_parts import NetworkSize
+from absslab.core.model.network_parts import ChooseClasses, ChosenClasses, NetworkSize
 from absslab.core.model.pcen import PCEN, PCENChannels, build_pcen
 from absslab.core.model.pooling import POOLINGS, find_pooling, pool_presence
+from absslab.core.model.presence_unet import PresenceUNet
 from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModel
 
 # Added to the background's output of competing masks, so that an untrained model assigns most of
@@ -89,13 +90,14 @@ class ModelConfigs:
 
 
 class Prediction(NamedTuple):
-    """Predictions of the model for a batch."""
+    """Predictions of the model for a batch; with `chosen`, J of its classes take the place of K."""
 
     probabilities: Tensor  # (B, K)
     of_masks: Tensor  # (B, K), probabilities from the masks alone, with which they are trained
     masks: Tensor  # (B, K, M, T)
     log_background: Tensor  # (B, M, T)
-    presence: Tensor | None = None  # logits (B, K, T), if the network tells it
+    presence: Tensor | None = None  # logits (B, K, T) of all classes, if the network tells it
+    chosen: ChosenClasses | None = None
 
 
 class SeparationModel(nn.Module):
@@ -149,6 +151,12 @@ class SeparationModel(nn.Module):
     def competing(self) -> bool:
         """Whether the masks of the classes compete with a background."""
         return MASK_KINDS[self.masks].has_background
+
+    @property
+    def can_choose_classes(self) -> bool:
+        """Whether it can compute the masks of some classes alone, see `predict_from_features`."""
+        is_same_for_all = self.rescaler is None and not any(True for _ in self.pooling.parameters())
+        return self.competing and is_same_for_all and isinstance(self.mask_net, PresenceUNet)
 
     def n_frames(self, n_samples: Tensor | None) -> Tensor | None:
         """Compute the number of frames from the number of samples: (B,) → (B,)."""
@@ -211,8 +219,17 @@ class SeparationModel(nn.Module):
         n_samples: Tensor | int | None = None,
         *,
         precision: torch.dtype = torch.float32,
+        choose: ChooseClasses | None = None,
     ) -> Prediction:
-        """Predict from normalised features (B, 1, M, T), for example stored ones; see `predict`."""
+        """Predict from normalised features (B, 1, M, T), for example stored ones; see `predict`.
+
+        Args:
+            features: as the front end gives them.
+            n_samples: see `predict`.
+            precision: see `predict`.
+            choose: chooses J classes whose masks are computed, as if those of all others were
+                known from them; None: all. Only for models that `can_choose_classes`.
+        """
         T = features.shape[-1]
         seen = find_seen_frames(self.front_end.config, T, n_samples)
         features = features[..., seen.first : seen.stop]  # (B, 1, M, T′)
@@ -220,13 +237,17 @@ class SeparationModel(nn.Module):
             features = self.front_end.standardise(self.pcen(features, seen.counts))
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
-            logits, presence = self.mask_net(features)  # (B, K or K + 1, M′, T″), (B, K, T′)
+            given = () if choose is None else (choose,)
+            # (B, K or K + 1, M′, T″), (B, K, T′)
+            logits, presence, chosen = self.mask_net(features, *given)
         logits = logits.float()
         if logits.requires_grad:
             # the gradient of a softmax over channels that lie next to each other in memory is
             # ten times slower
             logits = logits.contiguous()
         masks, log_background = MASK_KINDS[self.masks].activate(logits)
+        if chosen is not None:
+            masks = masks / chosen.weights[:, None, None]  # (B, J, M, T), each of one class
         counts = _scale_counts(seen.counts, masks.shape[-1], seen.n_frames)
         of_masks = self.pooling(masks, counts)  # (B, K)
         if self.rescaler is not None:
@@ -236,11 +257,12 @@ class SeparationModel(nn.Module):
         probabilities = of_masks
         if presence is not None:
             presence = presence.float()
-            probabilities = (of_masks + pool_presence(presence, seen.counts)) / 2
+            of_presence = presence if chosen is None else presence[:, chosen.indices]
+            probabilities = (of_masks + pool_presence(of_presence, seen.counts)) / 2
             presence = extend_to_borders(presence, seen, T)  # (B, K, T)
         masks = extend_to_borders(masks, seen, T)  # (B, K, M, T)
         log_background = extend_to_borders(log_background, seen, T)  # (B, M, T)
-        return Prediction(probabilities, of_masks, masks, log_background, presence)
+        return Prediction(probabilities, of_masks, masks, log_background, presence, chosen)
 
 
 def _scale_counts(counts: Tensor | None, n_pooled: int, n_frames: int) -> Tensor | None:

@@ -73,6 +73,11 @@ class Pairs(NamedTuple):
     frames_second: FrameLabels | None = None
 
     @property
+    def has_weak_labels(self) -> bool:
+        """Whether nothing but weak labels is known of them."""
+        return self.sources is None and self.frames_first is None
+
+    @property
     def second(self) -> Tensor:
         """What is added to the first recordings: complex (B, F, T)."""
         if self.gain is None:

@@ -42,6 +42,13 @@ class TrainingConfig(Config):
     share_weight: float = option(
         0.0, "weight of the loss on shares of events and background", at_least=0
     )
+    absent_classes: int = option(
+        32,
+        "of many classes: how many that no recording of a batch has get masks in a step of the "
+        "training, half of them the likeliest and half drawn at random, which stand for the "
+        "others; 0: all",
+        at_least=0,
+    )
     steady_classes: bool = option(
         True,
         "whether the loss on shares looks for classes that sound steadily, such as rain or a fan, "

@@ -139,6 +139,15 @@ _RULES = (
         "without --share_weight",
     ),
     _Rule(
+        ("absent_classes",),
+        lambda settings: (
+            settings.training.supervision != "weak"
+            or settings.model.masks != "competing"
+            or settings.model.model_type != "Presence_U_Net"
+        ),
+        "without --model_type Presence_U_Net, --masks competing and --supervision weak",
+    ),
+    _Rule(
         ("n_epochs", "least_steps"),
         lambda settings: settings.training.n_steps is not None,
         "with --n_steps, which is the length of the training",

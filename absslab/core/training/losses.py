@@ -23,27 +23,30 @@ _POSSIBLE = 1e-5  # below this it is silent
 _BACKGROUND_CREDIT = 0.05  # how much the background's mask counts as that of a steady class
 
 
-def _bce(probabilities: Tensor, labels: Tensor) -> Tensor:
+def _bce(probabilities: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     # torch raises an error for NaN; the trainer checks the loss for NaN instead
     clean = probabilities.nan_to_num().clamp(0, 1)
     cost = nn.functional.binary_cross_entropy(clean, labels.nan_to_num(), reduction="none")
-    return _mean_of_known(cost, labels) + 0 * probabilities.sum()  # NaN where one is NaN
+    # NaN where one is NaN
+    return _mean_of_known(cost, labels, weights) + 0 * probabilities.sum()
 
 
-def _soft_margin(probabilities: Tensor, labels: Tensor) -> Tensor:
+def _soft_margin(probabilities: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     logits = torch.logit(probabilities, eps=1e-5)
     cost = nn.functional.binary_cross_entropy_with_logits(
         logits, labels.nan_to_num(), reduction="none"
     )
-    return _mean_of_known(cost, labels)
+    return _mean_of_known(cost, labels, weights)
 
 
-def _mean_of_known(cost: Tensor, labels: Tensor) -> Tensor:
+def _mean_of_known(cost: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """Return the mean cost of the labels that are known; 0 if none is."""
     is_known = ~labels.isnan()  # (B, K)
-    return (cost * is_known).sum() / sum_over_batch(is_known.sum()).clamp_min(1)
+    counts = is_known if weights is None else is_known * weights
+    return (cost * counts).sum() / sum_over_batch(counts.sum()).clamp_min(1)
 
 
+# (B, K) probabilities, (B, K) labels, (K,): how many classes each stands for, or None → ()
 TAG_LOSSES = {"BCE": _bce, "MultiLabelSoftMarginLoss": _soft_margin}
 
 
@@ -83,13 +86,21 @@ def combine_losses(
     return {"total": total, **parts}
 
 
-def absent_mask_loss(masks: Tensor, labels: Tensor, n_frames: Tensor | None = None) -> Tensor:
+def absent_mask_loss(
+    masks: Tensor,
+    labels: Tensor,
+    n_frames: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
     """Return the mean of the masks of absent classes; 0 if no class is known to be absent.
 
     Shape:
-        masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are not padding → ().
+        masks (B, K, M, T), labels (B, K), n_frames (B,): frames that are not padding, weights (K,):
+        how many classes each stands for → ().
     """
     absent = (labels == 0).to(masks.dtype)  # (B, K)
+    if weights is not None:
+        absent = absent * weights
     return (GAP()(masks, n_frames) * absent).sum() / sum_over_batch(absent.sum()).clamp_min(1)
 
 

@@ -20,6 +20,7 @@ from absslab.core.training.augmentation import (
     augment,
     describe_alone,
 )
+from absslab.core.training.class_choice import build_class_choice
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.feature_store import FeatureBatch
 from absslab.core.training.frame_labels import FrameLabels
@@ -44,7 +45,7 @@ class BatchLoss(NamedTuple):
     """The loss of a batch, and the predictions of the model."""
 
     losses: dict[str, Tensor]  # "total" and its parts, () each
-    probabilities: Tensor  # (B, K)
+    probabilities: Tensor  # (B, K), or (B, J) of chosen classes
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,15 @@ class Objective:
         bins = bin_power(mixtures)  # (B, F, T)
         features = model.front_end.normalise(model.front_end.features_of_power(bins))
         lengths = batch.waveforms.shape[-1] if pairs.n_samples is None else pairs.n_samples
-        prediction = model.predict_from_features(features, lengths, precision=self.precision)
+        labels = unite_labels(pairs.labels_first, pairs.labels_second)  # (B, K)
+        choose = None
+        if rng is not None and pairs.has_weak_labels and model.can_choose_classes:
+            choose = build_class_choice(labels, self.config.absent_classes, rng)
+        prediction = model.predict_from_features(
+            features, lengths, precision=self.precision, choose=choose
+        )
         n_frames = model.n_frames(pairs.n_samples)
         power = model.front_end.to_bands(bins)  # (B, M, T)
-        labels = unite_labels(pairs.labels_first, pairs.labels_second)  # (B, K)
         if pairs.sources is not None:
             losses = self._source_losses(model, pairs, mixtures, power, prediction, n_frames)
         else:
@@ -132,6 +138,9 @@ class Objective:
             first = model.front_end.power(pairs.first)  # (B, M, T)
             second = pairs.second_power(first)
             shares = self.share_targets(first, second, power, n_frames, possible)
+            if prediction.chosen is not None:
+                chosen = prediction.chosen.indices
+                possible = (possible[0][:, chosen], possible[1][:, chosen])  # (B, J) each
             losses["share"] = share_loss(
                 prediction.masks, prediction.log_background, shares, *possible
             )
@@ -190,12 +199,16 @@ class Objective:
         """
         config = self.config
         tag_loss = TAG_LOSSES[config.loss]
-        if absent is None:
-            absent = absent_mask_loss(prediction.masks, labels, n_frames)
         if presence is None and prediction.presence is not None:
             presence = tag_loss(pool_presence(prediction.presence, n_frames), labels)
+        weights = None
+        if prediction.chosen is not None:
+            labels = labels[:, prediction.chosen.indices]  # (B, J)
+            weights = prediction.chosen.weights
+        if absent is None:
+            absent = absent_mask_loss(prediction.masks, labels, n_frames, weights)
         losses = combine_losses(
-            tag_loss(prediction.of_masks.float(), labels),
+            tag_loss(prediction.of_masks.float(), labels, weights),
             absent,
             share,
             frame,

@@ -1,0 +1,50 @@
+"""Choose the classes whose masks a step of a training computes.
+
+Of many classes a batch has few, and the mask of each of the others costs as much. The masks of a
+bin compete in a softmax, whose sum and whose losses are estimated from all classes of the batch,
+from the classes that the network itself finds likeliest in it, and from some of the others that are
+drawn: each of these stands for several.
+
+Axes: B batch, K classes, J chosen classes, T frames.
+
+Source: Jean et al., arXiv 1412.2007 (a softmax over a sample of the classes).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from absslab.core.model.network_parts import ChooseClasses, ChosenClasses
+
+
+def build_class_choice(
+    labels: Tensor, n_absent: int, rng: np.random.Generator
+) -> ChooseClasses | None:
+    """Return what chooses classes of a batch, or None if all classes are to have masks.
+
+    Args:
+        labels: weak labels (B, K); a class that is not known to be absent counts as present.
+        n_absent: number of other classes, half of them the likeliest ones; 0: all.
+        rng: source of randomness.
+    """
+    is_present = (labels != 0).any(0)  # (K,)
+    n_present = int(is_present.sum())
+    if n_absent == 0 or n_present + n_absent >= len(is_present):
+        return None
+    n_likely = n_absent // 2
+    n_drawn = n_absent - n_likely
+    n_others = len(is_present) - n_present - n_likely
+    drawn = torch.from_numpy(rng.permutation(n_others)[:n_drawn]).to(labels.device)
+
+    def choose(presence: Tensor) -> ChosenClasses:
+        """Choose by the logits of presence (B, K, T)."""
+        amount = presence.detach().float().sigmoid().sum((0, 2))  # (K,)
+        likeliest = amount.masked_fill(is_present, -torch.inf).topk(n_likely).indices
+        is_chosen = is_present.index_fill(0, likeliest, True)
+        others = (~is_chosen).nonzero()[:, 0]
+        indices = torch.cat([is_chosen.nonzero()[:, 0], others[drawn]])  # (J,)
+        weights = torch.ones(len(indices), device=presence.device)
+        weights[-n_drawn:] = n_others / n_drawn
+        return ChosenClasses(indices, weights)
+
+    return choose
