@@ -30,6 +30,7 @@ from absslab.core.common.progress import LongWork, Progress, Result, Step, run_t
 from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig
 from absslab.core.data.mixture_writer import write_mixtures
+from absslab.core.evaluation.divided_evaluation import PlaceConfig, run_evaluation
 from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.model_evaluation import evaluation_steps
 from absslab.core.evaluation.score_files import check_scores_path, write_scores
@@ -151,7 +152,8 @@ def evaluate(
         data_folder: Another folder with the same classes, instead of the one used for training.
         output: File to write the scores to as JSON, with a table beside it as CSV.
         progress: A function that is called with each step of the work.
-        settings: Any other flags of `absslab evaluate`, such as device="cpu", bss_eval="none".
+        settings: Any other flags of `absslab evaluate`, such as device="cpu", bss_eval="none". The
+            default of `n_workers` is 1 here; 0 is as many processes as are worth it.
 
     Returns:
         The scores.
@@ -166,8 +168,8 @@ def evaluate(
     """
     if output is not None:
         check_scores_path(output)
-    configs = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig)
-    values = _plain_names(settings, configs)
+    configs = (EvaluationConfig, SeparationConfig, DetectionConfig, ScoringConfig, PlaceConfig)
+    values = {"n_workers": 1} | _plain_names(settings, configs)
     values |= {"checkpoint_path": str(model), "split": split}
     if data_folder is not None:
         values["data_folder"] = str(data_folder)
@@ -178,15 +180,17 @@ def evaluate(
         left_out.folder = Path(output).parent
         left_out.result = Path(output).name
         left_out.check()
+    place = from_flags(PlaceConfig, values)
+    config = from_flags(EvaluationConfig, values)
     opening = evaluation_steps(
-        from_flags(EvaluationConfig, values),
+        config,
         from_flags(SeparationConfig, values),
         from_flags(DetectionConfig, values),
         scoring,
         left_out,
     )
     evaluation = run_to_end(opening)
-    scores, table = _run_steps(evaluation.run(), progress)
+    scores, table = _run_steps(run_evaluation(evaluation, config, place), progress)
     left_out.write()
     if output is not None:
         write_scores(output, scores, table)

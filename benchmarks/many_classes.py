@@ -79,6 +79,9 @@ def main() -> None:
     parser.add_argument("--n_steps", type=int, default=1000)
     parser.add_argument("--absent_classes", type=int, nargs="+", default=(0, 32))
     arguments = parser.parse_args()
+    n_recordings = len(index_recordings(arguments.event_folder))
+    if arguments.n_classes > n_recordings:
+        parser.error(f"--n_classes is {arguments.n_classes}: expected at most {n_recordings}")
     folder = arguments.output_folder
     make_recordings(arguments.event_folder, folder / "recordings", arguments.n_classes)
     run(

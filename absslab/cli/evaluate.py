@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> LeftOut:
     place = from_flags(PlaceConfig, given)
     if output is not None:
         check_scores_path(output)
-    check_scheduler(place.scheduler)
+    check_scheduler(place.scheduler, n_workers=place.n_workers)
     printed = from_flags(PrintedMetricConfig, given)
     if "average" in given and not printed.metric:
         raise InputError("average is that of a metric: pass --metric as well")
@@ -109,7 +109,8 @@ def _name_place(evaluation: Evaluation, place: PlaceConfig) -> str:
     if place.scheduler:
         return f"the workers of {place.scheduler}"
     n_workers = place.n_workers or choose_n_workers(evaluation)
-    return f"{evaluation.device}{f', in {n_workers} processes' if n_workers > 1 else ''}"
+    device = str(evaluation.device)
+    return f"{device}, in {n_workers} processes" if n_workers > 1 else device
 
 
 def _opening_steps(

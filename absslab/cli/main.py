@@ -75,7 +75,7 @@ _SAVE_MEMORY = {  # what to do when the memory is full
     "separate": "try --device cpu, or fewer channels; files that are done stay",
     "sweep": "the same command goes on; try a smaller --batch_size, or other --devices",
     "benchmark": "the same command goes on; try --n_workers 1, or another --device",
-    "evaluate": "try --device cpu or --bss_eval none",
+    "evaluate": "try --n_workers 1, --device cpu or --bss_eval none",
     "report": "try --device cpu or fewer --n_examples",
 }
 _NO_RIGHT = ": ask for the right, or choose another path"

@@ -184,17 +184,23 @@ def map_on_cluster(
                 client.cancel(list(pending.values()))
 
 
-def check_scheduler(scheduler: str, *, single_threads: bool = False) -> None:
+def check_scheduler(scheduler: str, *, n_workers: int = 0, single_threads: bool = False) -> None:
     """Check, before long work, that a scheduler and its workers can be used.
 
     Args:
         scheduler: its address; empty: there is none.
+        n_workers: number of processes of this machine that is asked for; 0: none is.
         single_threads: whether a worker may do only one job at a time.
 
     Raises:
-        InputError: see `map_on_cluster`.
+        InputError: both are asked for; see also `map_on_cluster`.
     """
     if scheduler:
+        if n_workers:
+            raise InputError(
+                "n_workers is for processes of this machine, scheduler for those of a cluster: "
+                "pass one of them"
+            )
         with connect(scheduler) as client:
             check_workers(client, scheduler, single_threads=single_threads)
 

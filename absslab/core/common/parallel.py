@@ -59,7 +59,7 @@ def map_in_processes(
     except BrokenProcessPool:
         raise WorkError(
             f"one of {n_workers} processes was ended from outside, perhaps because the memory was "
-            "full: what is complete stays; go on with fewer processes (n_workers)"
+            "full: try fewer processes (n_workers); files that are complete stay"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -112,7 +112,7 @@ def write_mixtures(
         )
     _check_output_folder(output)
     check_memory(mixing)
-    check_scheduler(scheduler)
+    check_scheduler(scheduler, n_workers=config.n_workers)
     if indexed is None:
         indexing = event_steps(config, collect_left_out(config))
         indexed = yield from name_stage(indexing, "reading recordings")

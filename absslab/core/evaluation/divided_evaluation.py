@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
+import psutil
 import torch
 
 from absslab.core.common.cluster import ClusterConfig, map_jobs
@@ -20,6 +21,7 @@ from absslab.core.common.cluster_files import SentPaths, SharedFiles
 from absslab.core.common.config import option
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.parallel import can_share_work
 from absslab.core.common.progress import Progress, Steps
 from absslab.core.data.audio_data_set import AudioDataSet
 from absslab.core.data.shards.sequential_recordings import SequentialRecordings
@@ -34,8 +36,10 @@ from absslab.core.evaluation.scores import EvaluationResult
 from absslab.core.model.kept_checkpoint import load_on_worker, load_once
 from absslab.core.model.separation_model import SeparationModel
 
-_CHUNK = 4  # recordings that a worker scores before it reports
-_WORTHWHILE = 16  # recordings per process: one takes about as long to begin as to score six
+_CHUNK = 4  # recordings that a worker of a cluster scores before it reports
+_FEWEST = 16  # recordings of a process: it takes about as long to begin as to score six
+_PROCESS_MEMORY = 0.75e9  # bytes, without sources
+_BYTES_PER_SAMPLE = 24  # of each source, with what is computed from it
 _COUNTS = ("n_by_activity", "n_silent_estimates", "n_silent_mixtures", "n_shorter_than_filter")
 
 
@@ -45,8 +49,8 @@ class PlaceConfig(ClusterConfig):
 
     n_workers: int = option(
         0,
-        "number of processes of this machine that score; 0: one for each thread that PyTorch uses, "
-        f"if the model computes on a CPU and there are {_WORTHWHILE} recordings or more for each",
+        "number of processes of this machine that score; 0: as many as PyTorch has threads, if the "
+        f"model computes on a CPU, with {_FEWEST} recordings each at least",
         at_least=0,
     )
 
@@ -84,8 +88,11 @@ class _Job:
 @contextmanager
 def _use_threads(n: int | None) -> Iterator[None]:
     """Let PyTorch compute with so many threads in the block; None: as many as before."""
+    if n is None:
+        yield
+        return
     before = torch.get_num_threads()
-    torch.set_num_threads(n or before)
+    torch.set_num_threads(n)
     try:
         yield
     finally:
@@ -93,17 +100,21 @@ def _use_threads(n: int | None) -> Iterator[None]:
 
 
 def choose_n_workers(evaluation: Evaluation | EstimatesEvaluation) -> int:
-    """Return in how many processes of this machine recordings are scored soonest."""
+    """Return in how many processes of this machine recordings are scored soonest.
+
+    They have a thread or more each, and share half of the memory that is free.
+    """
+    n_numbers = 0  # samples of the sources of the longest recording
     if isinstance(evaluation, EstimatesEvaluation):
-        n = len(evaluation.references.recordings)
+        n_recordings = len(evaluation.references.recordings)
+    elif evaluation.device.type != "cpu" or not isinstance(evaluation.data_set, AudioDataSet):
+        return 1
     else:
-        validation = evaluation.validation
-        sets = (evaluation.data_set, validation)
-        is_sequential = any(isinstance(part, SequentialRecordings) for part in sets)
-        if is_sequential or evaluation.device.type != "cpu":
-            return 1
-        n = len(evaluation.data_set) + (len(validation) if validation else 0)
-    return max(1, min(torch.get_num_threads(), n // _WORTHWHILE))
+        n_recordings = len(evaluation.data_set)
+        n_numbers = len(evaluation.classes) * max(evaluation.data_set.lengths, default=0)
+    needed = _PROCESS_MEMORY + _BYTES_PER_SAMPLE * n_numbers
+    n_by_memory = int(psutil.virtual_memory().available / 2 / needed)
+    return max(1, min(torch.get_num_threads(), n_recordings // _FEWEST, n_by_memory))
 
 
 def run_evaluation(
@@ -129,7 +140,7 @@ def run_evaluation(
         WorkError: see `map_jobs`.
     """
     n_workers = place.n_workers or choose_n_workers(evaluation)
-    if not place.scheduler and n_workers == 1:
+    if not place.scheduler and (n_workers == 1 or not can_share_work()):
         return evaluation.run()
     place = replace(place, n_workers=n_workers)
     if isinstance(evaluation, EstimatesEvaluation):
@@ -179,8 +190,7 @@ def _evaluate_in_parts(
         validation=None,
     )
     model = (paths.send(checkpoint_path), device)
-    n_threads = _divide_threads(place)
-    map_here = partial(
+    map_parts = partial(
         map_jobs,
         n_workers=place.n_workers,
         scheduler=place.scheduler,
@@ -193,7 +203,8 @@ def _evaluate_in_parts(
 
     tags: dict[int, np.ndarray] = {}
     if validation:
-        parts = _divide(n_validation)
+        parts = _divide(n_validation, place)
+        n_threads = _divide_threads(place, len(parts))
         empty = data_set.select([])
         jobs = [
             _Job(
@@ -206,7 +217,7 @@ def _evaluate_in_parts(
         ]
         n_done = 0
         errors: dict[int, InputError] = {}
-        with closing(map_here(_tag, jobs)) as outcomes:
+        with closing(map_parts(_tag, jobs)) as outcomes:
             for number, found, failed in outcomes:
                 part = parts[number]
                 tags |= {part[index]: values for index, values in found.items()}
@@ -217,7 +228,8 @@ def _evaluate_in_parts(
                 yield Progress(n_done, total)
         _leave_out(left_out, errors, evaluation.validation_path, stop_if_any)
     thresholds = evaluation.choose_thresholds(tags)
-    parts = _divide(len(evaluation.data_set))
+    parts = _divide(len(evaluation.data_set), place)
+    n_threads = _divide_threads(place, len(parts))
     jobs = [
         _Job(
             n, *model, _pick_scored(sent, evaluation, data_set, part, paths), n_threads, thresholds
@@ -225,7 +237,7 @@ def _evaluate_in_parts(
         for n, part in enumerate(parts)
     ]
     scorer = evaluation.make_scorer(thresholds)
-    scored = map_here(_score, jobs)
+    scored = map_parts(_score, jobs)
     errors = yield from _add_in_order(scorer, scored, parts, left_out, n_validation, total, paths)
     _leave_out(left_out, errors, evaluation.data_set.path, stop_if_any)
     used = [index for index in range(len(evaluation.data_set)) if index not in errors]
@@ -249,12 +261,12 @@ def _score_estimates_in_parts(
         left_out=LeftOut("evaluate", on_error=evaluation.left_out.on_error),
         fitted={},
     )
-    parts = _divide(len(names))
+    parts = _divide(len(names), place)
     jobs = [
         _EstimatesJob(
             number,
             _pick_references(sent, [names[index] for index in part], paths),
-            _divide_threads(place),
+            _divide_threads(place, len(parts)),
         )
         for number, part in enumerate(parts)
     ]
@@ -282,13 +294,17 @@ def _score_estimates_in_parts(
     return evaluation.summarise(scorer)
 
 
-def _divide_threads(place: PlaceConfig) -> int | None:
+def _divide_threads(place: PlaceConfig, n_jobs: int) -> int | None:
     """Return how many threads a process of this machine has; None: a scheduler has the work."""
-    return None if place.scheduler else max(1, torch.get_num_threads() // place.n_workers)
+    if place.scheduler:
+        return None
+    return max(1, torch.get_num_threads() // max(1, min(place.n_workers, n_jobs)))
 
 
-def _divide(n: int) -> list[range]:
-    return [range(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+def _divide(n: int, place: PlaceConfig) -> list[range]:
+    """Divide recordings into jobs: of one each for processes, for whose jobs Ctrl-C waits."""
+    size = _CHUNK if place.scheduler else 1
+    return [range(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def _pick(data_set: AudioDataSet, part: Sequence[int], paths: SentPaths) -> AudioDataSet:

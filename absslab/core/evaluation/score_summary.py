@@ -47,7 +47,7 @@ from absslab.core.evaluation.scores import (
 from absslab.core.evaluation.self_check import summarise_self_check
 from absslab.core.metrics.bss_eval import FILTER_LENGTH
 from absslab.core.metrics.detection import detection_scores, detection_scores_per_class, f1_score
-from absslab.core.metrics.psds import MOST_COMPARED
+from absslab.core.metrics.psds import MOST_COMPARED_CLASSES
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
 from absslab.core.metrics.undefined import mean_of_defined, number
@@ -209,7 +209,10 @@ def _explain_left_out(scorer: Scorer, detection: DetectionScores | None) -> dict
     elif detection.psds.psds1 is None:
         reasons["psds"] = "it needs at least two classes with events"
     elif detection.psds.psds2 is None:
-        reasons["psds"] = f"PSDS 2 compares each class with each: {MOST_COMPARED} at most"
+        reasons["psds2"] = (
+            f"it compares each class with each, for {MOST_COMPARED_CLASSES} classes with events at "
+            "most"
+        )
     return reasons
 
 

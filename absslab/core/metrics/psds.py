@@ -15,7 +15,7 @@ from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.metrics.detection import merge_events
 
 # In the second, each class is compared with each: 100 classes take 2 GB for 40 recordings of 4 s.
-MOST_COMPARED = 50
+MOST_COMPARED_CLASSES = 50
 # Of DCASE 2021 task 4: the first rewards good localisation, the second few confused classes.
 SCENARIOS = {
     "psds1": {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "alpha_st": 1.0},
@@ -60,7 +60,7 @@ def psds(
 
     Returns:
         a score per scenario; None if fewer than two classes have an event, since the score is
-        not defined then, and PSDS 2 also if more than `MOST_COMPARED` have.
+        not defined then, and PSDS 2 also if more than `MOST_COMPARED_CLASSES` have.
 
     Raises:
         ImportError: `sed_scores_eval` is missing.
@@ -89,7 +89,7 @@ def psds(
         truth[name] = [(event.onset, event.offset, event.event_label) for event in merged]
     result: dict[str, float | None] = dict.fromkeys(SCENARIOS)
     for scenario, options in SCENARIOS.items():
-        if "alpha_ct" in options and len(indices) > MOST_COMPARED:
+        if "alpha_ct" in options and len(indices) > MOST_COMPARED_CLASSES:
             continue
         score, *_ = intersection_based.psds(
             scores, truth, dict(durations), max_efpr=100.0, **options

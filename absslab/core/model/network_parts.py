@@ -1,7 +1,7 @@
 """Parts that mask networks share.
 
-Axes: B batch, C channels, K classes, K′ masks (classes, and a background where masks compete),
-M bands, T frames.
+Axes: B batch, C channels, K classes, J chosen classes, K′ masks (those of classes, and of a
+background where masks compete), M bands, T frames.
 """
 
 from collections.abc import Callable

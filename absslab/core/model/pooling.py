@@ -162,6 +162,10 @@ class ExponentialSoftmax(nn.Module):
         return (masks.flatten(2) * scores.flatten(2).softmax(-1)).sum(-1)  # (B, K)
 
 
+# Those that treat the masks of all classes alike.
+PLAIN_POOLINGS = (GMP, GAP, GWRP, LinearSoftmax, ExponentialSoftmax)
+
+
 def pool_presence(logits: Tensor, n_frames: Tensor | None = None) -> Tensor:
     """Pool the presence of classes in frames to that in recordings, by linear softmax.
 
@@ -245,6 +249,7 @@ class PoolingKind(NamedTuple):
     build: Callable[[Any, MaskSize], nn.Module]
     needs_training: bool = False  # before it is trained, its probabilities mean nothing
     has_fixed_size: bool = False  # it knows masks of one size
+    tells_classes_apart: bool = False  # it pools the masks of each class in another way
 
 
 POOLINGS = {
@@ -257,6 +262,7 @@ POOLINGS = {
     "adaptive_GWRP": PoolingKind(
         AdaptiveGWRPConfig,
         lambda config, size: AdaptiveGWRP(config.for_classes(size.n_classes)),
+        tells_classes_apart=True,
     ),
     "linear_softmax": PoolingKind(
         LinearSoftmaxConfig,
@@ -269,10 +275,12 @@ POOLINGS = {
     "auto_pool": PoolingKind(
         AutoPoolConfig,
         lambda config, size: AutoPool(n_classes=size.n_classes, sharpness=config.first_sharpness),
+        tells_classes_apart=True,
     ),
     "attention": PoolingKind(
         NoConfig,
         lambda config, size: Attention(n_classes=size.n_classes, n_bands=size.n_bands),
+        tells_classes_apart=True,
     ),
     "FC": PoolingKind(
         FullyConnectedConfig,
@@ -284,9 +292,14 @@ POOLINGS = {
         ),
         needs_training=True,
         has_fixed_size=True,
+        tells_classes_apart=True,
     ),
     "CNN_FC": PoolingKind(
-        ConvolutionConfig, build_convolution_pooling, needs_training=True, has_fixed_size=True
+        ConvolutionConfig,
+        build_convolution_pooling,
+        needs_training=True,
+        has_fixed_size=True,
+        tells_classes_apart=True,
     ),
     "RNN_FC": PoolingKind(
         RecurrentConfig,
@@ -304,6 +317,7 @@ POOLINGS = {
             activation=config.fc_activation,
         ),
         needs_training=True,
+        tells_classes_apart=True,
     ),
 }
 

@@ -1,6 +1,6 @@
 """The model: mixture → spectrum → features → masks → probabilities, in one module.
 
-Axes: B batch, K classes, F STFT bins, M bands, T frames, N samples.
+Axes: B batch, K classes, J chosen classes, F STFT bins, M bands, T frames, N samples.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from absslab.core.model.mask_kinds import MASK_KINDS
 from absslab.core.model.mask_networks import MASK_NETS, find_mask_net
 from absslab.core.model.network_parts import ChooseClasses, ChosenClasses, NetworkSize
 from absslab.core.model.pcen import PCEN, PCENChannels, build_pcen
-from absslab.core.model.pooling import POOLINGS, find_pooling, pool_presence
+from absslab.core.model.pooling import PLAIN_POOLINGS, POOLINGS, find_pooling, pool_presence
 from absslab.core.model.presence_unet import PresenceUNet
 from absslab.core.model.vgg_like_mask_model import VGGLikeMaskModel
 
@@ -155,8 +155,12 @@ class SeparationModel(nn.Module):
     @property
     def can_choose_classes(self) -> bool:
         """Whether it can compute the masks of some classes alone, see `predict_from_features`."""
-        is_same_for_all = self.rescaler is None and not any(True for _ in self.pooling.parameters())
-        return self.competing and is_same_for_all and isinstance(self.mask_net, PresenceUNet)
+        return (
+            self.competing
+            and self.rescaler is None
+            and isinstance(self.pooling, PLAIN_POOLINGS)
+            and isinstance(self.mask_net, PresenceUNet)
+        )
 
     def n_frames(self, n_samples: Tensor | None) -> Tensor | None:
         """Compute the number of frames from the number of samples: (B,) → (B,)."""
@@ -237,9 +241,9 @@ class SeparationModel(nn.Module):
             features = self.front_end.standardise(self.pcen(features, seen.counts))
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
-            given = () if choose is None else (choose,)
+            options = {} if choose is None else {"choose": choose}  # not all networks can choose
             # (B, K or K + 1, M′, T″), (B, K, T′)
-            logits, presence, chosen = self.mask_net(features, *given)
+            logits, presence, chosen = self.mask_net(features, **options)
         logits = logits.float()
         if logits.requires_grad:
             # the gradient of a softmax over channels that lie next to each other in memory is

@@ -25,6 +25,7 @@ from absslab.core.data.mixing import MixingConfig
 from absslab.core.data.mixture_plan import MixtureFolderConfig, event_steps, smallest_number
 from absslab.core.data.mixture_writer import write_mixtures
 from absslab.core.data.recordings import Recording, background_steps, split_recordings
+from absslab.core.evaluation.divided_evaluation import run_evaluation
 from absslab.core.evaluation.evaluation_config import EvaluationConfig
 from absslab.core.evaluation.model_evaluation import evaluation_steps
 from absslab.core.evaluation.score_files import read_scores_alone, write_scores
@@ -339,7 +340,7 @@ def scoring_steps(
     evaluation = yield from evaluation_steps(
         config, separation, scoring=ScoringConfig(bss_eval="none")
     )
-    scores, table = yield from evaluation.run()
+    scores, table = yield from run_evaluation(evaluation, config)
     write_scores(output, scores, table)
 
 

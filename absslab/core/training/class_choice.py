@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from absslab.core.common.shared_batch import largest_over_batch, sum_over_batch
 from absslab.core.model.network_parts import ChooseClasses, ChosenClasses
 
 
@@ -22,23 +23,30 @@ def build_class_choice(
 ) -> ChooseClasses | None:
     """Return what chooses classes of a batch, or None if all classes are to have masks.
 
+    Processes that have parts of the batch choose the same classes.
+
     Args:
         labels: weak labels (B, K); a class that is not known to be absent counts as present.
         n_absent: number of other classes, half of them the likeliest ones; 0: all.
         rng: source of randomness.
     """
-    is_present = (labels != 0).any(0)  # (K,)
+    n_classes = labels.shape[1]
+    if n_absent == 0 or n_absent >= n_classes:
+        return None
+    is_present = largest_over_batch((labels != 0).any(0).int()) > 0  # (K,)
     n_present = int(is_present.sum())
-    if n_absent == 0 or n_present + n_absent >= len(is_present):
+    if n_present + n_absent >= n_classes:
         return None
     n_likely = n_absent // 2
     n_drawn = n_absent - n_likely
-    n_others = len(is_present) - n_present - n_likely
-    drawn = torch.from_numpy(rng.permutation(n_others)[:n_drawn]).to(labels.device)
+    n_others = n_classes - n_present - n_likely
+    own_seed = torch.tensor(int(rng.integers(1 << 31)), device=labels.device)
+    shared_rng = np.random.default_rng(int(largest_over_batch(own_seed)))
+    drawn = torch.from_numpy(shared_rng.permutation(n_others)[:n_drawn]).to(labels.device)
 
     def choose(presence: Tensor) -> ChosenClasses:
         """Choose by the logits of presence (B, K, T)."""
-        amount = presence.detach().float().sigmoid().sum((0, 2))  # (K,)
+        amount = sum_over_batch(presence.detach().float().sigmoid().sum((0, 2)))  # (K,)
         likeliest = amount.masked_fill(is_present, -torch.inf).topk(n_likely).indices
         is_chosen = is_present.index_fill(0, likeliest, True)
         others = (~is_chosen).nonzero()[:, 0]

@@ -44,9 +44,8 @@ class TrainingConfig(Config):
     )
     absent_classes: int = option(
         32,
-        "of many classes: how many that no recording of a batch has get masks in a step of the "
-        "training, half of them the likeliest and half drawn at random, which stand for the "
-        "others; 0: all",
+        "number of classes absent from a batch whose masks a training step computes, half of them "
+        "the likeliest, and half drawn at random, which stand for the rest; 0: those of all",
         at_least=0,
     )
     steady_classes: bool = option(

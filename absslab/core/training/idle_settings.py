@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from absslab.core.data.layouts import SHARDS, TUT_RARE
+from absslab.core.model.pooling import find_pooling
 from absslab.core.training.settings import Settings
 
 
@@ -144,8 +145,11 @@ _RULES = (
             settings.training.supervision != "weak"
             or settings.model.masks != "competing"
             or settings.model.model_type != "Presence_U_Net"
+            or settings.model.rescale
+            or find_pooling(settings.model.pooling).tells_classes_apart
         ),
-        "without --model_type Presence_U_Net, --masks competing and --supervision weak",
+        "without --model_type Presence_U_Net, --masks competing, a --pooling that is alike for all "
+        "classes, --rescale False and --supervision weak",
     ),
     _Rule(
         ("n_epochs", "least_steps"),

@@ -41,8 +41,9 @@ def _soft_margin(probabilities: Tensor, labels: Tensor, weights: Tensor | None =
 
 def _mean_of_known(cost: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """Return the mean cost of the labels that are known; 0 if none is."""
-    is_known = ~labels.isnan()  # (B, K)
-    counts = is_known if weights is None else is_known * weights
+    counts = (~labels.isnan()).to(cost.dtype)  # (B, K)
+    if weights is not None:
+        counts = counts * weights
     return (cost * counts).sum() / sum_over_batch(counts.sum()).clamp_min(1)
 
 

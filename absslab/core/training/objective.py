@@ -1,6 +1,6 @@
 """Compute the loss of a batch of recordings.
 
-Axes: B batch, K classes, F STFT bins, M bands, T frames.
+Axes: B batch, K classes, J chosen classes, F STFT bins, M bands, T frames.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from absslab.core.audio.stft import bin_power
 from absslab.core.data.batches import Batch
+from absslab.core.model.network_parts import ChooseClasses
 from absslab.core.model.pooling import pool_presence
 from absslab.core.model.separation_model import Prediction, SeparationModel
 from absslab.core.training.augmentation import (
@@ -78,10 +79,16 @@ class Objective:
             batch: waveforms or stored features, on the model's device.
             rng: source of randomness for the augmentation; without it nothing is augmented.
         """
+        class_rng = self._class_rng(model, rng)
         if isinstance(batch, FeatureBatch):
             features = model.front_end.normalise(batch.features)  # (B, 1, M, T)
             lengths = batch.longest if batch.n_samples is None else batch.n_samples
-            prediction = model.predict_from_features(features, lengths, precision=self.precision)
+            prediction = model.predict_from_features(
+                features,
+                lengths,
+                precision=self.precision,
+                choose=self._choose_classes(batch.labels, class_rng),
+            )
             return self._combine(prediction, batch.labels, model.n_frames(batch.n_samples))
         pairs = self._pairs(model, batch, rng)
         mixtures = pairs.sum()  # complex (B, F, T)
@@ -89,9 +96,7 @@ class Objective:
         features = model.front_end.normalise(model.front_end.features_of_power(bins))
         lengths = batch.waveforms.shape[-1] if pairs.n_samples is None else pairs.n_samples
         labels = unite_labels(pairs.labels_first, pairs.labels_second)  # (B, K)
-        choose = None
-        if rng is not None and pairs.has_weak_labels and model.can_choose_classes:
-            choose = build_class_choice(labels, self.config.absent_classes, rng)
+        choose = self._choose_classes(labels, class_rng) if pairs.has_weak_labels else None
         prediction = model.predict_from_features(
             features, lengths, precision=self.precision, choose=choose
         )
@@ -102,6 +107,26 @@ class Objective:
         else:
             losses = self._event_losses(model, pairs, power, prediction, n_frames)
         return self._combine(prediction, labels, n_frames, **losses)
+
+    def _class_rng(
+        self, model: SeparationModel, rng: np.random.Generator | None
+    ) -> np.random.Generator | None:
+        """Return the randomness of a choice of classes; None: a step computes all masks.
+
+        It is drawn before that of the augmentation, which depends on the number of recordings.
+        """
+        may_choose = 0 < self.config.absent_classes < len(model.classes)
+        if rng is None or not may_choose or not model.can_choose_classes:
+            return None
+        return np.random.default_rng(int(rng.integers(1 << 31)))
+
+    def _choose_classes(
+        self, labels: Tensor, rng: np.random.Generator | None
+    ) -> ChooseClasses | None:
+        """Return what chooses the classes whose masks a step computes; None: it computes all."""
+        if rng is None:
+            return None
+        return build_class_choice(labels, self.config.absent_classes, rng)
 
     def _pairs(
         self, model: SeparationModel, batch: Batch, rng: np.random.Generator | None

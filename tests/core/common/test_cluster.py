@@ -71,6 +71,18 @@ def test_without_a_scheduler_this_machine_does_the_jobs():
     assert [number for number, _ in map_jobs(clusters.double, [1, 2], n_workers=1)] == [2, 4]
 
 
+def test_notices_of_jobs_in_processes_are_given_here_once():
+    with collect_notices() as notices:
+        done = list(map_jobs(clusters.lose, ["a", "b", "a"], n_workers=2))
+    assert sorted(done) == ["a", "a", "b"]
+    assert sorted(map(str, notices)) == ["/data/a.wav lacks its end", "/data/b.wav lacks its end"]
+
+
+def test_processes_and_a_scheduler_are_not_both_asked_for():
+    with pytest.raises(InputError, match="n_workers is for processes of this machine"):
+        check_scheduler("tcp://127.0.0.1:1", n_workers=2)
+
+
 def test_an_error_of_a_job_is_raised_and_the_others_are_not_begun(cluster, tmp_path):
     jobs = [(number, str(tmp_path / str(number))) for number in range(100)]
     with pytest.raises(InputError, match=r"/data/3\.wav can't be used") as error:

@@ -8,8 +8,11 @@ import torch
 
 from absslab.core.data.batches import Batch
 from absslab.core.model.network_parts import ChosenClasses
+from absslab.core.model.pooling import POOLINGS, find_pooling
 from absslab.core.model.separation_model import build_model
 from absslab.core.training.class_choice import build_class_choice
+from absslab.core.training.feature_store import FeatureBatch
+from absslab.core.training.idle_settings import find_idle_settings
 from absslab.core.training.losses import TAG_LOSSES, ShareTargets, absent_mask_loss
 from absslab.core.training.objective import Objective
 from absslab.core.training.recipes import RECIPES, apply_recipe
@@ -142,6 +145,13 @@ def build_objective(model, n_absent):
     return Objective(settings.training, settings.augmentation, torch.float32, targets)
 
 
+def unvaried(objective):
+    """Return the objective without augmentation: nothing but the choice of classes is random."""
+    augmentation = replace(objective.augmentation, pair_probability=0.0, roll=False)
+    augmentation = replace(augmentation, gain_range=(0.0, 0.0), equaliser=0.0)
+    return replace(objective, augmentation=augmentation)
+
+
 def measure_gradient(model, objective, batch, seed):
     """Return losses, and the gradient of the last layers."""
     model.zero_grad(set_to_none=True)
@@ -154,24 +164,29 @@ def measure_gradient(model, objective, batch, seed):
 
 def test_losses_and_gradients_are_on_average_those_of_all_classes(model):
     batch = Batch(make_waveforms(4), None, make_labels([0], [1, 2], [3], [2]), torch.arange(4))
-    # nothing but the choice of classes is random
-    alone = replace(build_objective(model, 0).augmentation, pair_probability=0.0, roll=False)
-    alone = replace(alone, gain_range=(0.0, 0.0), equaliser=0.0)
-    everything, gradient = measure_gradient(
-        model, replace(build_objective(model, 0), augmentation=alone), batch, 0
-    )
-    objective = replace(build_objective(model, 12), augmentation=alone)
+    everything, gradient = measure_gradient(model, unvaried(build_objective(model, 0)), batch, 0)
+    objective = unvaried(build_objective(model, 12))
     drawn = [measure_gradient(model, objective, batch, seed) for seed in range(40)]
     for name, loss in everything.items():
         assert np.mean([losses[name] for losses, _ in drawn]) == pytest.approx(loss, rel=0.02)
     assert len({losses["tag"] for losses, _ in drawn}) > 1
-    mean = torch.stack([one for _, one in drawn]).mean(0)
+    mean = torch.stack([drawn_gradient for _, drawn_gradient in drawn]).mean(0)
     assert torch.cosine_similarity(mean, gradient, 0) > 0.98
 
 
 def test_a_batch_with_as_many_classes_as_there_are_is_trained_as_before(model):
     batch = Batch(make_waveforms(2), None, make_labels([0], range(N_CLASSES)), torch.arange(2))
-    losses, gradient = measure_gradient(model, build_objective(model, 32), batch, 5)
+    losses, gradient = measure_gradient(model, unvaried(build_objective(model, 32)), batch, 5)
+    expected, expected_gradient = measure_gradient(
+        model, unvaried(build_objective(model, 0)), batch, 5
+    )
+    assert losses == expected
+    assert torch.equal(gradient, expected_gradient)
+
+
+def test_a_training_with_few_classes_is_trained_and_varied_as_before(model):
+    batch = Batch(make_waveforms(2), None, make_labels([0], [1]), torch.arange(2))
+    losses, gradient = measure_gradient(model, build_objective(model, N_CLASSES), batch, 5)
     expected, expected_gradient = measure_gradient(model, build_objective(model, 0), batch, 5)
     assert losses == expected
     assert torch.equal(gradient, expected_gradient)
@@ -184,18 +199,45 @@ def test_a_validation_has_the_masks_of_all_classes(model):
     assert drawn.probabilities.shape == (2, 2 + 8)
 
 
+OTHERS = ["adaptive_GWRP", "auto_pool", "attention", "FC", "CNN_FC", "RNN_FC"]
+
+
 @pytest.mark.parametrize(
     ("change", "can_choose"),
     [
         ({}, True),
         ({"masks": "independent"}, False),
         ({"model_type": "U_Net"}, False),
-        ({"pooling": "auto_pool"}, False),  # learns a parameter of each class
         ({"rescale": True}, False),
+        *(({"pooling": name}, name not in OTHERS) for name in POOLINGS),
     ],
 )
 def test_only_masks_that_need_nothing_of_other_classes_can_be_chosen(change, can_choose):
-    flags = apply_recipe(RECIPES["recommended"], {"data_folder": "none", **change})
-    settings = Settings.from_flags(flags)
+    if find_pooling(change.get("pooling", "GAP")).has_fixed_size:
+        change = {**change, "recording_frames": 100}
+    given = {"data_folder": "none", "absent_classes": 5, **change}
+    settings = Settings.from_flags(apply_recipe(RECIPES["recommended"], given))
     model = build_model(settings.models, ["a", "b", "c"])
     assert model.can_choose_classes is can_choose
+    idle = find_idle_settings(settings, ["absent_classes"])
+    assert bool(idle) is not can_choose
+
+
+def test_stored_features_have_masks_of_some_classes_too(model):
+    front_end = model.front_end
+    features = front_end.features(front_end.stft(make_waveforms(2)))
+    batch = FeatureBatch(features, None, make_labels([0], [1]), torch.arange(2), RATE)
+    objective = replace(build_objective(model, 8), share_targets=None)
+    assert objective(model, batch, np.random.default_rng(0)).probabilities.shape == (2, 2 + 8)
+    assert objective(model, batch).probabilities.shape == (2, N_CLASSES)
+
+
+def test_a_choice_works_in_reduced_precision(model):
+    batch = Batch(make_waveforms(2), None, make_labels([0], [1]), torch.arange(2))
+    exact = build_objective(model, 8)
+    reduced = replace(exact, precision=torch.bfloat16)
+    losses = [
+        objective(model, batch, np.random.default_rng(0)).losses["total"].item()
+        for objective in (exact, reduced)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)

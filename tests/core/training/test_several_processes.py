@@ -56,6 +56,13 @@ TRAININGS = {  # nothing is drawn at random in them
     "features on disk": {"batch_size": 7},
     "several lengths": {"share_weight": 2.0, "batch_size": 5},
     "several lengths, features on disk": {"batch_size": 5},
+    # a batch has four to eight of twenty classes: all processes have to choose alike, or not to
+    "many classes": {
+        "model_type": "Presence_U_Net",
+        "share_weight": 2.0,
+        "batch_size": 4,
+        "absent_classes": 12,
+    },
 }
 
 
@@ -70,6 +77,24 @@ def lengths_folder(tmp_path_factory) -> Path:
         sound_files.save(folder / f"{index}.wav", waveform, 16000)
         split = "validation" if index < 3 else "train"
         rows.append(f"{index}.wav,{index % 2},{index % 3 % 2},{split}")
+    (folder / "weak_labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def many_classes_folder(tmp_path_factory) -> Path:
+    """Recordings of 0.5 s: of each pair, one has one of twenty classes and the other two."""
+    folder = tmp_path_factory.mktemp("many")
+    rng = np.random.default_rng(0)
+    rows = ["filename," + ",".join(f"class{k:02}" for k in range(20)) + ",split"]
+    for index in range(24):
+        waveform = 0.1 * rng.standard_normal(8000).astype(np.float32)
+        sound_files.save(folder / f"{index}.wav", waveform, 16000)
+        present = {index % 20} if index % 2 else {index % 20, (index + 7) % 20}
+        if index < 4:  # of the validation, which has all classes
+            present = set(range(5 * index, 5 * index + 5))
+        labels = ",".join(str(int(k in present)) for k in range(20))
+        rows.append(f"{index}.wav,{labels},{'validation' if index < 4 else 'train'}")
     (folder / "weak_labels.csv").write_text("\n".join(rows))
     return folder
 
@@ -92,7 +117,7 @@ RANDOM = {  # of which each process draws its own
 
 
 @pytest.fixture(scope="module")
-def results(mixtures, lengths_folder, small_model, tmp_path_factory):
+def results(mixtures, lengths_folder, many_classes_folder, small_model, tmp_path_factory):
     """What one process and two compute in the first steps, and the states of the two."""
     folder = tmp_path_factory.mktemp("gradients")
     trainings = []
@@ -103,6 +128,11 @@ def results(mixtures, lengths_folder, small_model, tmp_path_factory):
             data = {
                 "data_set_type": "weakly_labelled_folder",
                 "data_folder": str(lengths_folder),
+            }
+        if name == "many classes":
+            data = {
+                "data_set_type": "weakly_labelled_folder",
+                "data_folder": str(many_classes_folder),
             }
         if name.endswith("on disk"):
             data["feature_store"] = str(folder / "store")
