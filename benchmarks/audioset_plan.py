@@ -77,17 +77,17 @@ class Work:
     file_size: float
 
 
-def count_work(recipe: str, n_classes: int) -> Work:
-    """Count the work of a step of two clips, and measure the decoding of clips."""
+def count_work(recipe: str, n_classes: int, batch_size: int) -> Work:
+    """Count the work of a clip in a step of a batch, and measure the decoding of clips."""
     model, objective, batch = build_fresh_training(
-        recipe, n_classes=n_classes, batch_size=2, seconds=SECONDS
+        recipe, n_classes=n_classes, batch_size=batch_size, seconds=SECONDS
     )
     with FlopCounterMode(display=False) as flops, ByteCounter() as moved:
         objective(model, batch, np.random.default_rng(0)).losses["total"].backward()
     decoding, file_size = measure_decoding(model.front_end.config.sampling_rate)
     return Work(
-        flops.get_total_flops() / 2,
-        moved.n_bytes / 2,
+        flops.get_total_flops() / batch_size,
+        moved.n_bytes / batch_size,
         sum(weights.numel() for weights in model.parameters()),
         decoding,
         file_size,
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--reading", type=float, default=1e9, help="bytes/s of all shards together")
     parser.add_argument("--network", type=float, default=100e9, help="bits per second of a GPU")
     options = parser.parse_args()
-    work = count_work(options.recipe, N_CLASSES)
+    work = count_work(options.recipe, N_CLASSES, options.batch_size)
     print(
         f"A clip of {SECONDS} s with {N_CLASSES} classes: {work.flops / GIGA:.1f} GFLOP, "
         f"{work.n_bytes / GIGA:.2f} GB read and written, {1000 * work.decoding:.1f} ms of a core "
