@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parents[1]
 N_COSTS = 10
+NAMES = ("train", "evaluate", "demo")
 N_MIXTURES = 240
 PROFILE = """
 import json, sys
@@ -48,6 +49,7 @@ json.dump(costs, open(output, "w"))
 class Work(NamedTuple):
     """A command to profile."""
 
+    name: str
     title: str
     kind: str  # "operations" or "functions"
     arguments: list[str]
@@ -59,11 +61,13 @@ def list_works(mixtures: Path, folder: Path) -> list[Work]:
     recipe = ["--recipe=recommended", "--n_steps=60", "--precision=float32"]
     return [
         Work(
+            "train",
             "a training of 60 steps",
             "operations",
             ["train", *recipe, f"--data_folder={mixtures}", f"--save_path={checkpoint}"],
         ),
         Work(
+            "evaluate",
             "an evaluation of 48 mixtures",
             "functions",
             [
@@ -71,7 +75,7 @@ def list_works(mixtures: Path, folder: Path) -> list[Work]:
                 f"--output={folder / 'scores.json'}",
             ],
         ),
-        Work("the demo", "functions", ["demo", f"--output_folder={folder / 'demo'}"]),
+        Work("demo", "the demo", "functions", ["demo", f"--output_folder={folder / 'demo'}"]),
     ]
 
 
@@ -92,6 +96,9 @@ def main() -> None:
     )
     parser.add_argument("--before", type=Path)
     parser.add_argument("--output_folder", type=Path, default=Path("data/costs"))
+    parser.add_argument(
+        "--commands", nargs="+", choices=NAMES, default=NAMES, help="evaluate needs train before it"
+    )
     arguments = parser.parse_args()
     checkouts = {"now": HERE}
     if arguments.before:
@@ -105,6 +112,8 @@ def main() -> None:
         folder = arguments.output_folder.resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
         for work in list_works(mixtures, folder):
+            if work.name not in arguments.commands:
+                continue
             costs.setdefault(work.title, []).append(profile(work, checkout, folder))
     for title, columns in costs.items():
         largest = sorted(
