@@ -96,9 +96,8 @@ def main() -> None:
     )
     parser.add_argument("--before", type=Path)
     parser.add_argument("--output_folder", type=Path, default=Path("data/costs"))
-    parser.add_argument(
-        "--commands", nargs="+", choices=NAMES, default=NAMES, help="evaluate needs train before it"
-    )
+    needs = "evaluate needs train before it"
+    parser.add_argument("--commands", nargs="+", choices=NAMES, default=NAMES, help=needs)
     arguments = parser.parse_args()
     checkouts = {"now": HERE}
     if arguments.before:
