@@ -18,6 +18,11 @@ from absslab.core.common.shared_batch import largest_over_batch, sum_over_batch
 from absslab.core.model.network_parts import ChooseClasses, ChosenClasses
 
 
+def may_choose(n_classes: int, n_absent: int) -> bool:
+    """Tell whether a batch may lack more classes than the number of absent ones that get masks."""
+    return 0 < n_absent < n_classes
+
+
 def build_class_choice(
     labels: Tensor, n_absent: int, rng: np.random.Generator
 ) -> ChooseClasses | None:
@@ -31,7 +36,7 @@ def build_class_choice(
         rng: source of randomness.
     """
     n_classes = labels.shape[1]
-    if n_absent == 0 or n_absent >= n_classes:
+    if not may_choose(n_classes, n_absent):
         return None
     is_present = largest_over_batch((labels != 0).any(0).int()) > 0  # (K,)
     n_present = int(is_present.sum())

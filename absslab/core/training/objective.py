@@ -21,7 +21,7 @@ from absslab.core.training.augmentation import (
     augment,
     describe_alone,
 )
-from absslab.core.training.class_choice import build_class_choice
+from absslab.core.training.class_choice import build_class_choice, may_choose
 from absslab.core.training.config import TrainingConfig
 from absslab.core.training.feature_store import FeatureBatch
 from absslab.core.training.frame_labels import FrameLabels
@@ -115,8 +115,9 @@ class Objective:
 
         It is drawn before that of the augmentation, which depends on the number of recordings.
         """
-        may_choose = 0 < self.config.absent_classes < len(model.classes)
-        if rng is None or not may_choose or not model.can_choose_classes:
+        if rng is None or not model.can_choose_classes:
+            return None
+        if not may_choose(len(model.classes), self.config.absent_classes):
             return None
         return np.random.default_rng(int(rng.integers(1 << 31)))
 
