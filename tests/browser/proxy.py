@@ -27,7 +27,8 @@ class Proxy:
         path: what is taken away from the beginning of each path, such as "/listen".
         silence: time in seconds after which a connection on which the server says nothing is cut.
 
-    While `refuses` is true, connections are closed at once.
+    While `refuses` is true, connections are closed at once. `n_web_sockets` says how many web
+    sockets have been asked for.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Proxy:
         self._path = path.encode()
         self._silence = silence
         self.refuses = False
+        self.n_web_sockets = 0
+        self._drop_after_first_web_socket: float | None = None
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -59,6 +62,10 @@ class Proxy:
             after: time to wait before that, in seconds.
         """
         self._loop.call_soon_threadsafe(self._loop.call_later, after, self._drop)
+
+    def drop_connections_with_web_socket(self, *, after: float) -> None:
+        """Close all connections `after` seconds from when the first web socket is passed on."""
+        self._drop_after_first_web_socket = after
 
     def _drop(self) -> None:
         for writer in list(self._writers):
@@ -104,9 +111,16 @@ class Proxy:
         from_server, server_writer = to_server
         self._writers |= {writer, server_writer}
         server_writer.write(self._change_head(head))
+        if b"upgrade: websocket" in head.lower():
+            self._count_web_socket()
         to_page = self._copy(from_server, writer, self._silence)
         await asyncio.gather(self._copy(reader, server_writer), to_page)
         self._writers -= {writer, server_writer}
+
+    def _count_web_socket(self) -> None:
+        self.n_web_sockets += 1
+        if self.n_web_sockets == 1 and self._drop_after_first_web_socket is not None:
+            self._loop.call_later(self._drop_after_first_web_socket, self._drop)
 
     def _change_head(self, head: bytes) -> bytes:
         if not self._keeps_host:

@@ -191,16 +191,9 @@ def test_a_page_that_does_not_arrive_whole_is_loaded_again(serve, page, leave, r
 def test_widgets_arrive_though_their_web_socket_was_dropped(serve, page, leave, run, after):
     dashboard = serve("listen", "--run_directory", run, "--max_visitors", "3")
     with running_proxy(dashboard.port, delay=0.08) as proxy:
-        sockets = []
-
-        def drop(socket):
-            sockets.append(socket)
-            if len(sockets) == 1:  # scripts that were cut too make the page load again
-                proxy.drop_connections(after=after)
-
-        page.on("websocket", drop)
-        open_page_at(page, proxy.url, "Listen")
-        until(page, lambda: len(sockets) >= 2, 40, "the page connects again")
+        proxy.drop_connections_with_web_socket(after=after)
+        open_page_at(page, proxy.url, "Listen")  # scripts that were cut too make it load again
+        until(page, lambda: proxy.n_web_sockets >= 2, 40, "the page connects again")
         play(page)
         wait_for_sound(page)
         assert page.get_by_text("not found").count() == 0
