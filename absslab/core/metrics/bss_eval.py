@@ -14,7 +14,7 @@ Source: Vincent, Gribonval, Févotte, Performance measurement in blind audio sou
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from absslab.core.common.config import look_up
 from absslab.core.common.errors import InputError
+from absslab.core.metrics.block_filter import BlockFilter
 from absslab.core.metrics.toeplitz import toeplitz_solver
 
 FILTER_LENGTH = 512
-_SAMPLES_AT_ONCE = 1 << 21  # of estimates at a time: 13 of ten seconds
 
 
 class SourceScores(NamedTuple):
@@ -153,18 +153,10 @@ def _decompose(
     references: np.ndarray, estimates: np.ndarray, device: str, filter_length: int
 ) -> Decomposition:
     leading = estimates.shape[:-3]
-    n_sources, n_channels, n_samples = references.shape
-    # System by system, and source by source.
-    flat = estimates.reshape(-1, n_channels, n_samples)  # (E / C, C, N)
-    owners = np.tile(np.arange(n_sources), len(flat) // n_sources)  # (E / C,)
-    subspace = _DelaySubspace.span(_to_device(references, device), filter_length)
-    step = max(1, _SAMPLES_AT_ONCE // (n_channels * n_samples))
-    parts = []
-    for start in range(0, len(flat), step):
-        batch = _to_device(flat[start : start + step], device)
-        parts.append(subspace.energies(batch, owners[start : start + step]))
-    energies = torch.cat(parts, 1).cpu().numpy().reshape(-1, *leading, n_sources)  # (9, …, J)
-    return Decomposition(*energies)
+    n_sources = len(references)
+    flat = estimates.reshape(-1, *references.shape[1:])  # (E / C, C, N): system by system
+    energies = _DelaySubspace(references, filter_length, device).energies(flat)  # (9, E / C)
+    return Decomposition(*energies.cpu().numpy().reshape(-1, *leading, n_sources))  # (9, …, J)
 
 
 def _to_device(signals: np.ndarray, device: str) -> Tensor:
@@ -174,155 +166,109 @@ def _to_device(signals: np.ndarray, device: str) -> Tensor:
     return torch.from_numpy(signals).to(device if has_doubles else "cpu")
 
 
-@dataclass(frozen=True)
 class _DelaySubspace:
     """The space that all delays of the references span, and each reference's own part of it.
 
     Args:
         references: (J, C, N).
         filter_length: number of delays of each, L.
-        size: of the Fourier transforms.
-        spectra: of the references, (Q, F).
-        solve_own: solves for the filters of the channels of each reference.
-        solve_all: solves for the filters of all references together.
+        device: where everything is computed.
     """
 
-    references: Tensor
-    filter_length: int
-    size: int
-    spectra: Tensor
-    solve_own: list[Callable[[Tensor], Tensor]]
-    solve_all: Callable[[Tensor], Tensor]
+    def __init__(self, references: np.ndarray, filter_length: int, device: str):
+        self.n_sources, self.n_channels, n_samples = references.shape
+        self.device = device
+        self.blocks = BlockFilter(n_samples, filter_length)
+        signals = _to_device(references, device)  # (J, C, N)
+        self.references = nn.functional.pad(signals, (0, filter_length - 1))  # (J, C, N + L − 1)
+        self.spectra = self.blocks.overlapping_spectra(signals.flatten(0, 1))  # (Q, B, F)
+        lags = self._correlate_references(signals.flatten(0, 1))  # (Q, Q, 2 L − 1)
+        self.solve_own = [
+            toeplitz_solver(lags[self._rows(j), self._rows(j)]) for j in range(self.n_sources)
+        ]
+        self.solve_all = toeplitz_solver(lags) if self.n_sources > 1 else self.solve_own[0]
 
-    @classmethod
-    def span(cls, references: Tensor, filter_length: int) -> "_DelaySubspace":
-        """Factorise the correlations of references (J, C, N) and their delays."""
-        from scipy.fft import next_fast_len
-
-        n_sources, n_channels, n_samples = references.shape
-        size = next_fast_len(n_samples + filter_length - 1, real=True)
-        spectra = torch.fft.rfft(references.reshape(-1, n_samples), size)  # (Q, F)
-        lags = _correlate_pairs(spectra, size, filter_length)  # (Q, Q, 2 L − 1)
-        solve_own = []
-        for j in range(n_sources):
-            rows = slice(j * n_channels, (j + 1) * n_channels)
-            solve_own.append(toeplitz_solver(lags[rows, rows]))
-        solve_all = toeplitz_solver(lags) if n_sources > 1 else solve_own[0]
-        return cls(references, filter_length, size, spectra, solve_own, solve_all)
-
-    @property
-    def n_sources(self) -> int:
-        return self.references.shape[0]
-
-    @property
-    def n_channels(self) -> int:
-        return self.references.shape[1]
-
-    @property
-    def n_samples(self) -> int:
-        return self.references.shape[2]
-
-    def energies(self, estimates: Tensor, owners: np.ndarray) -> Tensor:
-        """Compute the energies of estimates.
+    def energies(self, estimates: np.ndarray) -> Tensor:
+        """Compute the energies of estimates, of which one at a time is in memory.
 
         Args:
-            estimates: (E / C, C, N).
-            owners: the source that each is an estimate of, (E / C,).
+            estimates: (E / C, C, N), of the first source, the second …, then of the first again.
 
         Returns:
             (9, E / C), as `Decomposition` lists them.
         """
-        products = self._correlate(estimates)  # (Q, E, L)
-        projection = self._project(self.solve_all, self.spectra, products)
-        projection = projection.view(*estimates.shape[:2], -1)  # (E / C, C, N + L − 1)
-        own_projection = projection
-        if self.n_sources > 1:
-            own_projection = self._project_on_owners(products, owners)
-        pad = (0, self.filter_length - 1)
-        owner_indices = torch.from_numpy(owners).to(estimates.device)
-        image = nn.functional.pad(self.references[owner_indices], pad)  # (E / C, C, N + L − 1)
-        estimate = nn.functional.pad(estimates, pad)  # (E / C, C, N + L − 1)
-        zero = estimate.new_zeros(())
-        differences = (
-            (image, zero),
-            (estimate, zero),
-            (estimate, image),
-            (own_projection, zero),
-            (own_projection, image),
-            (estimate, own_projection),
-            (projection, zero),
-            (projection, own_projection),
-            (estimate, projection),
-        )
-        energies = [(first - second).square_().sum((1, 2)) for first, second in differences]
-        return torch.stack(energies)  # (9, E / C)
+        products = torch.stack(
+            [self._correlate(_to_device(estimate, self.device)) for estimate in estimates], 1
+        )  # (Q, E / C, C, L)
+        filters = _find_filters(self.solve_all, products)  # (E / C, C, Q, L)
+        own_filters = [
+            _find_filters(solve, products[self._rows(j), j :: self.n_sources])
+            for j, solve in enumerate(self.solve_own)
+        ]  # (E / Q, C, C, L) each
+        columns = []
+        for number, samples in enumerate(estimates):
+            system, owner = divmod(number, self.n_sources)
+            projection = self._filter(filters[number], slice(None))  # (C, N + L − 1)
+            own = projection
+            if self.n_sources > 1:
+                own = self._filter(own_filters[owner][system], self._rows(owner))
+            estimate = _to_device(samples, self.device)
+            columns.append(_energies(self.references[owner], estimate, own, projection))
+        return torch.stack(columns, 1)
 
-    def _correlate(self, estimates: Tensor) -> Tensor:
-        """Correlate estimates (E / C, C, N) with the delays of the references: (Q, E, L)."""
-        spectra = torch.fft.rfft(estimates.reshape(-1, self.n_samples), self.size)  # (E, F)
-        products = []
-        for spectrum in self.spectra:
-            correlation = torch.fft.irfft(spectrum.conj() * spectra, self.size)  # (E, size)
-            products.append(correlation[:, : self.filter_length])
-        return torch.stack(products)  # (Q, E, L)
+    def _rows(self, source: int) -> slice:
+        """Return the rows of a source among Q."""
+        return slice(source * self.n_channels, (source + 1) * self.n_channels)
 
-    def _project_on_owners(self, products: Tensor, owners: np.ndarray) -> Tensor:
-        """Project estimates on the delays of their own references: (E / C, C, N + L − 1)."""
-        n_padded = self.n_samples + self.filter_length - 1
-        own = products.new_empty((len(owners), self.n_channels, n_padded))
-        signals = torch.arange(products.shape[1], device=products.device)  # (E,)
-        signals = signals.view(-1, self.n_channels)  # (E / C, C)
-        for j in range(self.n_sources):
-            indices = torch.from_numpy(np.flatnonzero(owners == j)).to(products.device)
-            if not len(indices):
-                continue
-            rows = slice(j * self.n_channels, (j + 1) * self.n_channels)
-            columns = signals[indices].flatten()
-            projection = self._project(
-                self.solve_own[j], self.spectra[rows], products[rows][:, columns]
-            )
-            own[indices] = projection.view(len(indices), self.n_channels, n_padded)
-        return own
+    def _correlate_references(self, signals: Tensor) -> Tensor:
+        """Correlate all pairs of references (Q, N) at the lags 1 − L … L − 1: (Q, Q, 2 L − 1)."""
+        separate = self.blocks.separate_spectra(signals)  # (Q, B, F)
+        # (Q, Q, L): of the delays of the first with the second.
+        later = torch.stack([self.blocks.correlate(self.spectra, other) for other in separate], 1)
+        earlier = later.transpose(0, 1)[..., 1:].flip(-1)
+        return torch.cat([earlier, later], -1)
 
-    def _project(
-        self, solve: Callable[[Tensor], Tensor], spectra: Tensor, products: Tensor
-    ) -> Tensor:
-        """Project estimates on the delays of some references.
+    def _correlate(self, estimate: Tensor) -> Tensor:
+        """Correlate an estimate (C, N) with the delays of the references: (Q, C, L)."""
+        separate = self.blocks.separate_spectra(estimate)  # (C, B, F)
+        return torch.stack([self.blocks.correlate(self.spectra, channel) for channel in separate], 1)
 
-        Args:
-            solve: solves systems with the Gram matrix of these delays.
-            spectra: spectra of the references, (Q, F).
-            products: inner products of the estimates with the delays, (Q, E, L).
-
-        Returns:
-            the sums of the filtered references that are nearest to the estimates, (E, N + L − 1).
-        """
-        n_references, n_estimates, n_taps = products.shape
-        right = products.permute(2, 0, 1).reshape(-1, n_estimates)  # (L · Q, E)
-        filters = solve(right).view(n_taps, n_references, n_estimates).permute(1, 2, 0)  # (Q, E, L)
-        total = sum(
-            spectrum * torch.fft.rfft(taps, self.size)
-            for spectrum, taps in zip(spectra, filters, strict=True)
-        )  # (E, F)
-        return torch.fft.irfft(total, self.size)[:, : self.n_samples + self.filter_length - 1]
+    def _filter(self, filters: Tensor, rows: slice) -> Tensor:
+        """Filter some references (C, Q, L), and add them for each channel: (C, N + L − 1)."""
+        spectra = self.spectra[rows]
+        return torch.stack([self.blocks.filter_and_add(taps, spectra) for taps in filters])
 
 
-def _correlate_pairs(spectra: Tensor, size: int, n_lags: int) -> Tensor:
-    """Correlate all pairs of references at the lags 1 − L … L − 1.
+def _find_filters(solve: Callable[[Tensor], Tensor], products: Tensor) -> Tensor:
+    """Find the filters that project estimates on the delays of some references.
 
     Args:
-        spectra: of the references, (Q, F).
-        size: of the Fourier transforms.
-        n_lags: L.
+        solve: solves systems with the Gram matrix of these delays.
+        products: inner products of the estimates with the delays, (Q, E / C, C, L).
 
     Shape:
-        (Q, F) → (Q, Q, 2 L − 1).
+        (Q, E / C, C, L) → (E / C, C, Q, L).
     """
-    pairs = []
-    for spectrum in spectra:
-        lags = torch.fft.irfft(spectrum.conj() * spectra, size)  # (Q, size)
-        pairs.append(torch.cat([lags[:, lags.shape[1] - n_lags + 1 :], lags[:, :n_lags]], 1))
-    return torch.stack(pairs)  # (Q, Q, 2 L − 1)
+    right = products.permute(0, 3, 1, 2)  # (Q, L, E / C, C)
+    filters = solve(right.flatten(2)).view(right.shape)
+    return filters.permute(2, 3, 0, 1)
+
+
+def _energies(image: Tensor, estimate: Tensor, own: Tensor, projection: Tensor) -> Tensor:
+    """Compute the energies (9,) of an estimate (C, N); the others are (C, N + L − 1)."""
+    padded = nn.functional.pad(estimate, (0, image.shape[-1] - estimate.shape[-1]))
+    parts = (
+        image,
+        padded,
+        padded - image,
+        own,
+        own - image,
+        padded - own,
+        projection,
+        projection - own,
+        padded - projection,
+    )
+    return torch.stack([part.square().sum() for part in parts])
 
 
 def _decibel(energy: np.ndarray, other: np.ndarray) -> np.ndarray:

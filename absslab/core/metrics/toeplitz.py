@@ -1,10 +1,11 @@
 """Least squares with the delays of signals: a fast factorisation of block Toeplitz systems.
 
-Axes: Q signals, L delays. Unknowns are ordered delay by delay: (L · Q).
+Axes: Q signals, L delays, E right sides.
 """
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,20 +24,39 @@ def toeplitz_solver(lags: Tensor) -> Callable[[Tensor], Tensor]:
         lags: correlations of the signals p and q, Σ p(t) q(t + l), at the lags l = 1 − L … L − 1.
 
     Shape:
-        (Q, Q, 2 L − 1) → a function of (L · Q, E) → (L · Q, E).
+        (Q, Q, 2 L − 1) → a function of (Q, L, E) → (Q, L, E).
     """
     n_signals = len(lags)
     n_delays = (lags.shape[-1] + 1) // 2
-    descending = lags.flip(-1)  # (Q, Q, 2 L − 1): the largest lag first
     if n_signals * n_delays > _DENSE_UP_TO:
-        triangle = factor(descending[..., n_delays - 1 :].permute(0, 2, 1))  # (L · Q, L · Q)
+        first_row = lags[..., :n_delays].flip(-1)  # (Q, Q, L): the lags 0, −1 …
+        triangle = factor(first_row.transpose(1, 2))  # (L · Q, L · Q)
         if triangle is not None:
-            return lambda right: torch.cholesky_solve(right, triangle, upper=True)
-    gram = lags.new_empty((n_delays, n_signals, n_delays, n_signals))
-    for a in range(n_delays):  # delay a of one signal and b of another: the lag a − b
-        start = n_delays - 1 - a
-        gram[a] = descending[..., start : start + n_delays].permute(0, 2, 1)  # (Q, L, Q)
-    return _dense_solver(gram.view(n_signals * n_delays, -1))
+            return lambda right: _solve_by_delays(triangle, right)
+    solve = _dense_solver(_gram(lags))
+    return lambda right: solve(right.flatten(0, 1)).view(right.shape)
+
+
+def _solve_by_delays(triangle: Tensor, right: Tensor) -> Tensor:
+    """Solve triangleᵀ · triangle · x = right, where unknowns are ordered delay by delay.
+
+    Shape:
+        (L · Q, L · Q), (Q, L, E) → (Q, L, E).
+    """
+    by_delay = right.transpose(0, 1)  # (L, Q, E)
+    solution = torch.cholesky_solve(by_delay.flatten(0, 1), triangle, upper=True)
+    return solution.view(by_delay.shape).transpose(0, 1)
+
+
+def _gram(lags: Tensor) -> Tensor:
+    """Arrange lags as the inner products of all delays: (Q, Q, 2 L − 1) → (Q · L, Q · L)."""
+    n_signals, _, n_lags = lags.shape
+    n_delays = (n_lags + 1) // 2
+    # Delay a of one signal and b of another: the lag a − b. NumPy's views run backwards, too.
+    descending = lags.cpu().numpy()[..., ::-1]
+    windows = np.lib.stride_tricks.sliding_window_view(descending, n_delays, axis=-1)
+    gram = np.array(windows[:, :, ::-1].transpose(0, 2, 1, 3), order="C")  # (Q, L, Q, L)
+    return torch.from_numpy(gram.reshape(n_signals * n_delays, -1)).to(lags.device)
 
 
 def factor(first_row: Tensor) -> Tensor | None:
