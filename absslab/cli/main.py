@@ -24,6 +24,7 @@ from absslab.core.common.errors import (
 )
 from absslab.core.common.home import provide_home
 from absslab.core.common.left_out import LeftOut
+from absslab.core.common.memory import keep_freed_memory
 from absslab.core.common.notices import listen_to_notices
 from absslab.core.common.process_group import (
     LostProcessError,
@@ -62,6 +63,7 @@ COMMANDS = {
     "convert-segments": "convert AudioSet segments of the thesis to weakly labelled recordings",
 }
 
+_COMPUTING = ("demo", "mix", "train", "evaluate", "benchmark", "sweep", "separate", "report")
 _IN_SEVERAL_PROCESSES = ("train",)  # commands that torchrun may start
 _N_NOTICES = 50  # number of warnings of a command that are printed
 _LONGEST_LINE = 4000  # characters
@@ -139,6 +141,8 @@ def _run_and_explain(arguments: list[str]) -> int:
                 f"absslab {' and '.join(_IN_SEVERAL_PROCESSES)}"
             )
         provide_home()
+        if command in _COMPUTING:
+            keep_freed_memory()
         # A command returns what it left out, or what failed, if it works on much.
         run = import_command(command).run
         with _print_notices(command):

@@ -1,7 +1,6 @@
-"""Share work between several processes, and release memory after large work."""
+"""Share work between several processes."""
 
 import concurrent.futures
-import ctypes
 import multiprocessing
 import os
 import queue
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from absslab.core.common.errors import InputWarning, Reason, WorkError
+from absslab.core.common.memory import keep_freed_memory
 from absslab.core.common.notices import give_notice, leave_notices_to_parent
 from absslab.core.common.signals import defer_interrupts
 
@@ -120,18 +120,8 @@ def hide_main_module() -> Iterator[None]:
         sys.modules["__main__"] = main_module
 
 
-def release_memory() -> None:
-    """Return freed memory to the system, if the C library can do so.
-
-    Large arrays of changing sizes leave holes behind.
-    """
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError, TypeError):  # the C library is not glibc
-        return
-
-
 def _begin_worker() -> None:
+    keep_freed_memory()
     leave_notices_to_parent()
     _end_with_parent()
 

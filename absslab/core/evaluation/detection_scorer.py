@@ -159,22 +159,21 @@ class DetectionScorer:
         for name in ("n_scored", "n_with_activity", "n_joined_events", "n_silent_events"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
-    def psds(self, *, ungated: bool = False) -> dict[str, float | None] | None:
-        """Compute PSDS 1 and 2.
+    def psds_data(self, *, ungated: bool = False) -> psds.DetectionData | None:
+        """Return what PSDS compares.
 
         Args:
-            ungated: whether the activity before the gate of tags is scored.
+            ungated: whether the activity before the gate of tags is compared.
 
         Returns:
-            the scores; None if no recording has this activity, or `sed_scores_eval` is not
-            installed.
+            the data; None if no recording has this activity, or `sed_scores_eval` is not installed.
         """
         activities = self.ungated_activities if ungated else self.activities
         if not activities:
             return None
         events = {name: self.events[name] for name in activities}
         durations = {name: self.durations[name] for name in activities}
-        return psds.psds(activities, events, durations, self.classes, hop=self.hop)
+        return psds.DetectionData(activities, events, durations, self.classes, self.hop)
 
     def copy_counts(self) -> dict[str, Any]:
         """Copy what a recording changes, beside what is kept by its name."""

@@ -242,7 +242,7 @@ def _evaluate_in_parts(
     _leave_out(left_out, errors, evaluation.data_set.path, stop_if_any)
     used = [index for index in range(len(evaluation.data_set)) if index not in errors]
     scorer.paths = [evaluation.data_set.recording(index).path for index in used]
-    return evaluation.summarise(scorer, has_chosen=bool(tags))
+    return evaluation.summarise(scorer, has_chosen=bool(tags), n_workers=_n_local(place))
 
 
 def _score_estimates_in_parts(
@@ -291,7 +291,12 @@ def _score_estimates_in_parts(
     _leave_out(left_out, errors, path_of, lambda: evaluation.stop_if_any(names))
     used = [index for index in range(len(names)) if index not in errors]
     scorer.paths = [str(path_of(index)) for index in used]
-    return evaluation.summarise(scorer)
+    return evaluation.summarise(scorer, n_workers=_n_local(place))
+
+
+def _n_local(place: PlaceConfig) -> int:
+    """Return the number of processes of this machine: one, if a scheduler has the work."""
+    return 1 if place.scheduler else place.n_workers
 
 
 def _divide_threads(place: PlaceConfig, n_jobs: int) -> int | None:

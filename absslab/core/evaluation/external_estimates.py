@@ -155,14 +155,16 @@ class EstimatesEvaluation:
         """
         scorer.add(*self._load(name))
 
-    def summarise(self, scorer: Scorer) -> EvaluationResult:
+    def summarise(self, scorer: Scorer, *, n_workers: int = 1) -> EvaluationResult:
         """Return the scores of all mixtures, and their table.
 
         Args:
             scorer: has scored them.
+            n_workers: largest number of processes.
 
         Raises:
             InputError: none can be scored.
+            WorkError: one of several processes was ended from outside.
         """
         if not scorer.names:
             raise self.left_out.to_error()
@@ -178,6 +180,7 @@ class EstimatesEvaluation:
                 "features": self._features.to_json(),
             },
             left_out=self.left_out.reasons(self.references.folder),
+            n_workers=n_workers,
         )
         return EvaluationResult(scores, scorer.table())
 

@@ -290,15 +290,19 @@ class Evaluation:
         """Return a recording's name in tables: its path relative to the folder with its labels."""
         return os.path.relpath(self.data_set.path(index), self.table_folder)
 
-    def summarise(self, scorer: Scorer, *, has_chosen: bool) -> EvaluationResult:
+    def summarise(
+        self, scorer: Scorer, *, has_chosen: bool, n_workers: int = 1
+    ) -> EvaluationResult:
         """Return the scores of all recordings, and their table.
 
         Args:
             scorer: has scored them.
             has_chosen: whether thresholds of tags were chosen on validation recordings.
+            n_workers: largest number of processes.
 
         Raises:
             InputError: none can be used.
+            WorkError: one of several processes was ended from outside.
         """
         if not scorer.names:
             raise self.left_out.to_error()
@@ -315,6 +319,7 @@ class Evaluation:
             thresholds_from="validation" if has_chosen else self.thresholds_from,
             settings=self.settings,
             left_out=self.left_out.reasons(self.table_folder),
+            n_workers=n_workers,
         )
         scores = replace(
             add_event_thresholds(scores, self.detection, self.separator.model.event_thresholds),

@@ -3,7 +3,7 @@
 Axes: K classes, n mixtures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +47,7 @@ from absslab.core.evaluation.scores import (
 from absslab.core.evaluation.self_check import summarise_self_check
 from absslab.core.metrics.bss_eval import FILTER_LENGTH
 from absslab.core.metrics.detection import detection_scores, detection_scores_per_class, f1_score
-from absslab.core.metrics.psds import MOST_COMPARED_CLASSES
+from absslab.core.metrics.psds import MOST_COMPARED_CLASSES, psds
 from absslab.core.metrics.ranking import BinnedCounts
 from absslab.core.metrics.tagging import tagging_scores, tagging_scores_per_class
 from absslab.core.metrics.undefined import mean_of_defined, number
@@ -89,6 +89,7 @@ def summarise_scores(
     thresholds_from: str,
     settings: Mapping[str, Mapping[str, object]],
     left_out: Mapping[str, str] | None = None,
+    n_workers: int = 1,
 ) -> Scores:
     """Compute all scores of the recordings that a scorer has scored.
 
@@ -99,6 +100,10 @@ def summarise_scores(
         thresholds_from: where the thresholds of the tags come from, as text.
         settings: the settings of the evaluation, by section.
         left_out: why recordings could not be scored, by name.
+        n_workers: largest number of processes.
+
+    Raises:
+        WorkError: one of several processes was ended from outside.
     """
     table = scorer.table()
     statistics = Statistics.from_table(table)
@@ -110,9 +115,10 @@ def summarise_scores(
             n_resamples=n_resamples, seed=scorer.config.resampling_seed
         )
     truth = ACTIVITY if scorer.n_by_activity else EXTENT
-    detection = _summarise_detection(scorer.detection, truth)
     other_truth = EXTENT if scorer.config.truth == ACTIVITY else ACTIVITY
-    other_detection = _summarise_detection(scorer.other_detection, other_truth)
+    psds_scores = _compute_psds([scorer.detection, scorer.other_detection], n_workers)
+    detection = _summarise_detection(scorer.detection, truth, *psds_scores[:2])
+    other_detection = _summarise_detection(scorer.other_detection, other_truth, *psds_scores[2:])
     return Scores(
         split=split,
         n_mixtures=len(scorer.names),
@@ -287,7 +293,20 @@ def _summarise_tagging(
     )
 
 
-def _summarise_detection(scorer: DetectionScorer, truth: str) -> DetectionScores | None:
+def _compute_psds(scorers: Sequence[DetectionScorer], n_workers: int) -> list[PsdsScores | None]:
+    """Compute PSDS of each scorer, after and before the gate of tags."""
+    several = [scorer.psds_data(ungated=ungated) for scorer in scorers for ungated in (False, True)]
+    known = [data for data in several if data is not None]
+    scores = iter(psds(known, n_workers=n_workers) if known else [])
+    return [None if data is None else PsdsScores(**next(scores)) for data in several]
+
+
+def _summarise_detection(
+    scorer: DetectionScorer,
+    truth: str,
+    psds_scores: PsdsScores | None,
+    ungated_psds: PsdsScores | None,
+) -> DetectionScores | None:
     if not scorer.n_scored:
         return None
     frame = FrameScores(**detection_scores(scorer.counts["frame"]))  # type: ignore[arg-type]
@@ -295,14 +314,12 @@ def _summarise_detection(scorer: DetectionScorer, truth: str) -> DetectionScores
         errors = _binning_errors(scorer.frames)
         areas = _mean_areas(scorer.frames)
         frame = replace(frame, binning_error=errors, **areas)
-    psds = scorer.psds()
-    ungated_psds = scorer.psds(ungated=True)
     return DetectionScores(
         frame=frame,
         segment=CountScores(**detection_scores(scorer.counts["segment"])),
         event=CountScores(**detection_scores(scorer.counts["event"])),
-        psds=None if psds is None else PsdsScores(**psds),
-        psds_ungated=None if ungated_psds is None else PsdsScores(**ungated_psds),
+        psds=psds_scores,
+        psds_ungated=ungated_psds,
         n_joined_events=scorer.n_joined_events,
         truth=truth,
         n_silent_events=scorer.n_silent_events,

@@ -16,7 +16,7 @@ import pandas as pd
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
 from absslab.core.common.left_out import on_error_option
-from absslab.core.common.parallel import release_memory
+from absslab.core.common.memory import release_memory
 from absslab.core.data.strong_labels import SoundEvent
 from absslab.core.evaluation.detection_scorer import DetectionScorer, Tolerances
 from absslab.core.evaluation.ideal_masks import IdealMasks, binary_mask

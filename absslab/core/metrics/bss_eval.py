@@ -14,7 +14,7 @@ Source: Vincent, Gribonval, Févotte, Performance measurement in blind audio sou
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -231,7 +231,9 @@ class _DelaySubspace:
     def _correlate(self, estimate: Tensor) -> Tensor:
         """Correlate an estimate (C, N) with the delays of the references: (Q, C, L)."""
         separate = self.blocks.separate_spectra(estimate)  # (C, B, F)
-        return torch.stack([self.blocks.correlate(self.spectra, channel) for channel in separate], 1)
+        return torch.stack(
+            [self.blocks.correlate(self.spectra, channel) for channel in separate], 1
+        )
 
     def _filter(self, filters: Tensor, rows: slice) -> Tensor:
         """Filter some references (C, Q, L), and add them for each channel: (C, N + L − 1)."""

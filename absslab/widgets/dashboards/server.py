@@ -31,7 +31,7 @@ from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from absslab.core.common.errors import InputError
 from absslab.core.common.jupyter_kernel import KERNEL_ARGUMENTS
-from absslab.core.common.parallel import release_memory
+from absslab.core.common.memory import release_memory
 from absslab.core.common.resources import resource_folder
 from absslab.widgets.dashboards.host_names import ForeignHostHandler, ForeignHostMatcher, HostNames
 from absslab.widgets.dashboards.http_server import LimitedServer, TrustedProxies

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from absslab.core.data.strong_labels import SoundEvent
-from absslab.core.metrics.psds import SCENARIOS, is_available, psds
+from absslab.core.metrics.psds import SCENARIOS, DetectionData, is_available, psds
 
 CLASSES = ["cough", "knock", "speech"]
 HOP = 0.02
@@ -37,7 +37,8 @@ def activity(events, classes=CLASSES):
 
 
 def scores(activities, events, classes=CLASSES):
-    return psds(activities, events, dict.fromkeys(activities, LENGTH), classes, hop=HOP)
+    durations = dict.fromkeys(activities, LENGTH)
+    return psds([DetectionData(activities, events, durations, classes, HOP)])[0]
 
 
 def perfect(events, classes=CLASSES):
@@ -152,9 +153,27 @@ def test_events_of_different_classes_may_overlap():
 @needs_sed_scores_eval
 @pytest.mark.parametrize("length", [9.991, 10.0, 10.02, 10.5])
 def test_a_recording_may_be_a_little_shorter_or_longer_than_its_frames(length):
-    assert psds(perfect(ALL), ALL, dict.fromkeys(ALL, length), CLASSES, hop=HOP) == pytest.approx(
-        both(1)
-    )
+    data = DetectionData(perfect(ALL), ALL, dict.fromkeys(ALL, length), CLASSES, HOP)
+    assert psds([data]) == [pytest.approx(both(1))]
+
+
+@needs_sed_scores_eval
+def test_several_processes_compute_what_one_does(monkeypatch):
+    few = {name: [event for event in ALL[name] if event in COUGHS] for name in ALL}
+    rng = np.random.default_rng(0)
+    durations = dict.fromkeys(ALL, LENGTH)
+    several = [
+        DetectionData(
+            {name: noise * rng.random((3, 501)) + curve for name, curve in perfect(ALL).items()},
+            *(events, durations, CLASSES, HOP),
+        )
+        for events, noise in ((ALL, 2), (few, 2), (ALL, 0))
+    ]
+    monkeypatch.setattr("absslab.core.metrics.psds._PAIRS_PER_PROCESS", 1)
+    together = psds(several, n_workers=2)
+    assert together == psds(several)
+    assert together[1] == both(None)  # one class alone has an event
+    assert together[0] != together[2] == pytest.approx(both(1))
 
 
 @needs_sed_scores_eval
