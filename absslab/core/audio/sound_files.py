@@ -371,8 +371,17 @@ def quantise(samples: np.ndarray, subtype: str) -> np.ndarray:
     """
     if subtype not in _STEPS:
         return samples.astype(np.float32).astype(np.float64)
+    rounded = _to_steps(samples, subtype)
+    rounded /= _STEPS[subtype]
+    return rounded
+
+
+def _to_steps(samples: np.ndarray, subtype: str) -> np.ndarray:
+    """Round samples to the whole numbers, in float64, that a file of a subtype holds."""
     steps = _STEPS[subtype]
-    return np.clip(np.round(samples.astype(np.float64) * steps), -steps, steps - 1) / steps
+    rounded = np.multiply(samples, steps, dtype=np.float64)
+    np.round(rounded, out=rounded)
+    return np.clip(rounded, -steps, steps - 1, out=rounded)
 
 
 def _to_subtype(samples: np.ndarray, subtype: str) -> np.ndarray:
@@ -382,7 +391,7 @@ def _to_subtype(samples: np.ndarray, subtype: str) -> np.ndarray:
     """
     if subtype not in _STEPS:
         return samples.astype(np.float32)
-    steps = quantise(samples, subtype) * _STEPS[subtype]
+    steps = _to_steps(samples, subtype)
     if subtype == "PCM_16":
         return steps.astype(np.int16)
     return steps.astype(np.int32) << 8

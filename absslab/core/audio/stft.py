@@ -56,6 +56,7 @@ class STFT(nn.Module):
         self.hop_size = hop_size
         self.window: Tensor
         self.register_buffer("window", WINDOWS[window](window_size), persistent=False)
+        self._last_weight: tuple[object, Tensor] | None = None  # recordings have segments alike
 
     @property
     def scale(self) -> Tensor:
@@ -83,11 +84,23 @@ class STFT(nn.Module):
         """Transform a complex spectrum to a waveform of `n_samples`."""
         flat = spectrum.reshape(-1, *spectrum.shape[-2:])  # (B, F, T)
         frames = torch.fft.irfft(flat.mT, n=self.window_size) * self.window  # (B, T, W)
-        windows = self.window.square().expand(1, frames.shape[1], -1)  # (1, T, W)
-        covered = slice(self.window_size // 2, self.window_size // 2 + n_samples)
-        total = _add_frames(frames, self.hop_size)[:, covered]  # (B, N)
-        weight = _add_frames(windows, self.hop_size)[:, covered] * self.scale  # (1, N)
-        return (total / weight).reshape(*spectrum.shape[:-2], n_samples)  # (…, N)
+        total = self._add_covered(frames, n_samples) / self._weight(frames.shape[1], n_samples)
+        return total.reshape(*spectrum.shape[:-2], n_samples)  # (…, N)
+
+    def _weight(self, n_frames: int, n_samples: int) -> Tensor:
+        """Return by how much the inverse is too large in each sample: (1, N)."""
+        key = (n_frames, n_samples, self.window.device, self.window.dtype)
+        if self._last_weight is not None and self._last_weight[0] == key:
+            return self._last_weight[1]
+        windows = self.window.square().expand(1, n_frames, -1)  # (1, T, W)
+        weight = self._add_covered(windows, n_samples) * self.scale
+        self._last_weight = (key, weight)
+        return weight
+
+    def _add_covered(self, frames: Tensor, n_samples: int) -> Tensor:
+        """Add overlapping frames, and cut what lies outside: (B, T, W) → (B, N)."""
+        before = self.window_size // 2
+        return _add_frames(frames, self.hop_size)[:, before : before + n_samples]
 
 
 def _add_frames(frames: Tensor, hop_size: int) -> Tensor:

@@ -103,7 +103,7 @@ def crossfade_segments(
     """Fade overlapping segments into each other.
 
     Args:
-        segments: all segments of the recording, in order.
+        segments: all segments of the recording, in order; their arrays are changed.
         n_samples: length of the recording.
         segmentation: lengths of the segments.
 
@@ -181,7 +181,7 @@ def extend_classes(part: Segment, found: Sequence[int]) -> Segment:
 
 
 def _fade_in(before: np.ndarray, segment: np.ndarray, overlap: int) -> np.ndarray:
-    """Fade from the end of the previous segment into the start of this segment.
+    """Fade from the end of the previous segment into the start of this segment, in its place.
 
     The fade takes the middle half of the overlap. In the first and the last quarter, one of the two
     segments has too little context for a good prediction.
@@ -193,5 +193,6 @@ def _fade_in(before: np.ndarray, segment: np.ndarray, overlap: int) -> np.ndarra
     n = start.shape[-1]
     position = np.clip((np.arange(n) / max(1, n) - 0.25) * 2, 0, 1)  # (n,)
     rising = (0.5 - 0.5 * np.cos(np.pi * position)).astype(np.float32)  # (n,)
-    faded = before[..., :n] * (1 - rising) + start * rising
-    return np.concatenate([faded, segment[..., n:]], -1)
+    start *= rising
+    start += before[..., :n] * (1 - rising)
+    return segment
