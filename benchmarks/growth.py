@@ -1,11 +1,12 @@
-"""Draw how time and memory grow with batch, classes, length and corpus.
+"""Draw how time and memory grow with batch, classes, length, corpus and processes.
 
     python benchmarks/growth.py --output growth.png
 
 Each point is measured in a process of its own, with one thread, by the time that its processor
 computed, so that other work on the machine changes little; memory is the most that the process
 took. Models are those of the recommended recipe, with fresh weights. In trainings a step is the
-median of several; separations find as many classes as `--n_found` says.
+median of several; separations find as many classes as `--n_found` says. Of several processes that
+train one model the times add up, and memory is that of the largest.
 """
 
 import argparse
@@ -36,6 +37,7 @@ class Growth(NamedTuple):
     label: str  # of the horizontal axis
     values: Sequence[int]
     measure: Callable[[int, argparse.Namespace], float]  # returns s of sound per s of computing
+    whose_memory: int = resource.RUSAGE_SELF
 
 
 def step_rate(batch_size: int, n_classes: int, seconds: int) -> float:
@@ -85,6 +87,16 @@ def separation_rate(n_classes: int, seconds: int, n_found: int) -> float:
     return seconds / statistics.median(separate(seconds) for _ in range(n_rounds))
 
 
+def mix(folder: Path, n_files: int, length: float) -> None:
+    """Write mixtures of the built-in recordings, in a process of its own."""
+    script = (
+        "import sys; from absslab.core.data.synthetic.mixtures import built_in_mixtures; "
+        "from absslab.core.data.mixing import MixingConfig; "
+        f"built_in_mixtures(sys.argv[1], n_files={n_files}, mixing=MixingConfig(length={length}))"
+    )
+    subprocess.run([sys.executable, "-c", script, folder], check=True)
+
+
 def corpus_rate(n_files: int) -> float:
     """Return how many seconds of sound a second of computing prepares and trains on, from disk."""
     from absslab.core.training.experiment import Experiment
@@ -94,13 +106,7 @@ def corpus_rate(n_files: int) -> float:
     length = 2
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        script = (
-            "import sys; from absslab.core.data.synthetic.mixtures import built_in_mixtures; "
-            "from absslab.core.data.mixing import MixingConfig; "
-            f"built_in_mixtures(sys.argv[1], n_files={n_files}, "
-            f"mixing=MixingConfig(length={length}))"
-        )
-        subprocess.run([sys.executable, "-c", script, folder / "mixtures"], check=True)
+        mix(folder / "mixtures", n_files, length)
         flags = {"data_folder": str(folder / "mixtures"), "save_path": str(folder / "run.ckpt")}
         flags |= {"in_memory": False, "n_epochs": 1, "test_every": 1}
         settings = Settings.from_flags(apply_recipe(RECIPES["recommended"], flags))
@@ -108,6 +114,31 @@ def corpus_rate(n_files: int) -> float:
         for _ in Experiment(settings).run():
             pass
         return n_files * length / (time.process_time() - start)
+
+
+def processes_rate(n_processes: int) -> float:
+    """Return how many seconds of sound a second of computing trains on, of all processes."""
+    from several_processes import train
+
+    n_files = 120
+    n_epochs = (1, 5)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        mix(folder / "mixtures", n_files, SECONDS)
+        n_trained = len(list((folder / "mixtures" / "train").glob("*.wav")))
+        flags = ["--data_folder", str(folder / "mixtures"), "--precision", "float32", "--n_epochs"]
+        times = []
+        for number in n_epochs:
+            before = measure_children()
+            train(n_processes, folder / str(number), [*flags, str(number)], OMP_NUM_THREADS="1")
+            times.append(measure_children() - before)
+    return n_trained * SECONDS * (n_epochs[1] - n_epochs[0]) / (times[1] - times[0])
+
+
+def measure_children() -> float:
+    """Return the time that ended processes of this one have computed, in s."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 GROWTHS = {
@@ -132,8 +163,15 @@ GROWTHS = {
     "corpus": Growth(
         "an epoch with validation",
         "mixtures of 2 s",
-        (200, 500, 2000),
+        (200, 2000, 20000),
         lambda value, _: corpus_rate(value),
+    ),
+    "processes": Growth(
+        "training in processes",
+        "processes",
+        (1, 2, 4),
+        lambda value, _: processes_rate(value),
+        resource.RUSAGE_CHILDREN,
     ),
     "separated_classes": Growth(
         "separation of 60 s",
@@ -156,7 +194,7 @@ def measure_here(name: str, value: int, options: argparse.Namespace) -> None:
 
     torch.set_num_threads(1)
     rate = GROWTHS[name].measure(value, options)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MIB
+    memory = resource.getrusage(GROWTHS[name].whose_memory).ru_maxrss / KIB_PER_MIB
     print(json.dumps({"rate": rate, "memory": memory}))
 
 

@@ -63,19 +63,24 @@ def measure_rate(n_processes: int, flags: Sequence[str], **variables: str) -> fl
     """
     threads = max(1, count_cores() // n_processes)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable]
-        if n_processes > 1:
-            command += ["-m", "torch.distributed.run", f"--nproc_per_node={n_processes}"]
-            command.append("--standalone")
-        command += ["-m", "absslab", "train", "--recipe", "recommended"]
-        command += ["--save_path", f"{folder}/run.ckpt", "--test_every", "1000"]
-        command += ["--choose_thresholds", "none", *flags]
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)} | variables
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        train(n_processes, Path(folder), flags, OMP_NUM_THREADS=str(threads), **variables)
         reader = RunReader.open(Path(folder) / "run")
         reader.poll()
         rates = [epoch["recordings_per_second"] for n, epoch in reader.metrics.items() if n > 1]
     return statistics.median(rates)
+
+
+def train(n_processes: int, folder: Path, flags: Sequence[str], **variables: str) -> None:
+    """Train in a number of processes, without validation; the run is `run` in the folder."""
+    command = [sys.executable]
+    if n_processes > 1:
+        command += ["-m", "torch.distributed.run", f"--nproc_per_node={n_processes}"]
+        command.append("--standalone")
+    command += ["-m", "absslab", "train", "--recipe", "recommended"]
+    command += ["--save_path", str(folder / "run.ckpt"), "--test_every", "1000"]
+    command += ["--choose_thresholds", "none", *flags]
+    environment = os.environ | variables
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 if __name__ == "__main__":
