@@ -107,7 +107,7 @@ class Counts:
 
 def run_one_process(flags: argparse.Namespace, folder: Path) -> Counts:
     """Run a campaign in this process."""
-    for command in ("mix", "train", "evaluate", "separate", "compare", "report", "labels"):
+    for command in ("mix", "pack", "train", "evaluate", "separate", "compare", "report", "labels"):
         importlib.import_module(f"absslab.cli.{command}")  # once, before processes are forked
     torch.set_num_threads(1)  # for the same reason
     material = Material(folder / "material")

@@ -1,5 +1,6 @@
 """Hostile inputs: each kind damages copies of good files, and gives them to what reads them."""
 
+import hashlib
 import io
 import json
 import os
@@ -258,6 +259,32 @@ def prepare_mixture_files(material: Material, folder: Path, generator: np.random
     return lambda: main(["mix", *words(flags)])
 
 
+def prepare_shards(material: Material, folder: Path, generator: np.random.Generator) -> Work:
+    """Train on shards of which one, or their list, is damaged."""
+    shards = folder / "shards"
+    link_tree(material.shards, shards)
+    paths = [shards / "shards.json", *sorted(shards.glob("*.tar"))]
+    path = paths[int(generator.integers(len(paths)))]
+    if path.suffix == ".json":
+        replace_file(path, damage_json(path.read_text(), generator))
+    else:
+        content = damage_bytes(path.read_bytes(), generator)
+        replace_file(path, content)
+        listed = json.loads((shards / "shards.json").read_text())
+        for shard in listed["shards"]:
+            if shard["name"] == path.name and generator.random() < 0.7:  # no checksum tells then
+                shard["n_bytes"] = len(content)
+                shard["sha256"] = hashlib.sha256(content).hexdigest()
+        replace_file(shards / "shards.json", json.dumps(listed).encode())
+    flags = MODEL | {
+        "--data_folder": shards,
+        "--data_set_type": "weakly_labelled_shards",
+        "--save_path": folder / "run.ckpt",
+        "--n_epochs": 2,
+    }
+    return lambda: main(["train", *words(flags)])
+
+
 def prepare_settings(material: Material, folder: Path, generator: np.random.Generator) -> Work:
     """Separate with a damaged file of settings."""
     path = folder / "settings.json"
@@ -432,14 +459,15 @@ def prepare_socket_messages(
 SOCKET_MESSAGES = 100
 
 KINDS = {
-    "sounds": Kind(prepare_sound, 0.2),
+    "sounds": Kind(prepare_sound, 0.17),
     "uploaded sounds": Kind(prepare_upload_of_sound, 0.15),
-    "tables of labels": Kind(prepare_labels, 0.15),
+    "tables of labels": Kind(prepare_labels, 0.12),
     "tables of events": Kind(prepare_events, 0.06),
     "tables of other programs": Kind(prepare_event_tables, 0.02),
     "tables of recordings": Kind(prepare_recordings_table, 0.04),
     "files of runs": Kind(prepare_run_files, 0.08),
     "files of mixtures": Kind(prepare_mixture_files, 0.04),
+    "shards": Kind(prepare_shards, 0.06),
     "settings": Kind(prepare_settings, 0.04),
     "checkpoints": Kind(prepare_checkpoint, 0.06),
     "flags": Kind(prepare_flags, 0.05),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from isolated import Outcome, run_isolated
-from material import MODEL, Material, words
+from material import MODEL, PACKING, Material, words
 
 from absslab.cli.main import main
 
@@ -59,6 +59,18 @@ def _train(material: Material, output: Path) -> list[str]:
     return ["train", *words(flags)]
 
 
+def _pack(material: Material, output: Path) -> list[str]:
+    return ["pack", str(material.mixtures), str(output / "shards"), *words(PACKING)]
+
+
+def _train_on_shards(material: Material, output: Path) -> list[str]:
+    arguments = _train(material, output)
+    if "--data_folder" not in arguments:
+        return arguments
+    arguments[arguments.index("--data_folder") + 1] = str(material.shards)
+    return [*arguments, "--data_set_type", "weakly_labelled_shards"]
+
+
 def _evaluate(material: Material, output: Path) -> list[str]:
     flags = {
         "--checkpoint_path": material.checkpoint,
@@ -99,9 +111,11 @@ def _compare(material: Material, output: Path) -> list[str]:
 
 
 JOBS = {
-    "mix": Job(_mix, ("mixtures/**/*",), 0.25),
+    "mix": Job(_mix, ("mixtures/**/*",), 0.21),
     "mix in processes": Job(_mix_in_processes, ("mixtures/**/*",), 0.05),
-    "train": Job(_train, ("run.ckpt", "run/metrics.jsonl"), 0.3),
+    "pack": Job(_pack, ("shards/**/*",), 0.06),
+    "train": Job(_train, ("run.ckpt", "run/metrics.jsonl"), 0.24),
+    "train on shards": Job(_train_on_shards, ("run.ckpt", "run/metrics.jsonl"), 0.1),
     "evaluate": Job(_evaluate, ("scores.json", "scores.csv"), 0.14),
     "compare": Job(_compare, ("compared.json",), 0.04),
     "separate": Job(_separate, ("separated/**/*",), 0.2),

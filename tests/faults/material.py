@@ -42,9 +42,18 @@ class Material:
         return self.folder / "mixtures"
 
     @property
+    def shards(self) -> Path:
+        """Shards of these mixtures."""
+        return self.folder / "shards"
+
+    @property
     def checkpoint(self) -> Path:
         """The best model of a training with them."""
         return self.folder / "run.ckpt"
+
+
+# Two shards hold the mixtures that are for training.
+PACKING: dict[str, object] = {"--shard_size": 0.2}
 
 
 def words(flags: Mapping[str, object]) -> list[str]:
@@ -91,9 +100,16 @@ def make_material(folder: Path) -> int:
         "--length": 0.5,
         "--split_percentages": (50, 25, 25),
     }
-    commands = (("mix", mix), ("mix", few), ("train", train), ("evaluate", evaluate))
+    commands = (
+        ("mix", mix),
+        ("mix", few),
+        ("train", train),
+        ("evaluate", evaluate),
+        ("pack", PACKING),
+    )
     for command, flags in commands:
-        status = main([command, *words(flags)])
+        folders = [str(material.mixtures), str(material.shards)] if command == "pack" else []
+        status = main([command, *folders, *words(flags)])
         if status:
             return status
     gains = {CLASSES[0]: -6.0, "residual": float("-inf")}
