@@ -28,7 +28,9 @@ class ChosenClasses(NamedTuple):
     weights: Tensor  # (J,): how many classes each stands for
 
 
-ChooseClasses = Callable[[Tensor], ChosenClasses]  # by the logits of their presence (B, K, T)
+# By the logits of their presence (B, K, T), and the number of frames of each recording that are no
+# padding (B,); None: there is no padding.
+ChooseClasses = Callable[[Tensor, Tensor | None], ChosenClasses]
 
 
 class MaskLogits(NamedTuple):

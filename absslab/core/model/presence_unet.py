@@ -4,14 +4,13 @@ Axes: B batch, C channels, K classes, J chosen classes, K′ masks (those of cla
 background where masks compete), M bands, T frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from absslab.core.model.network_parts import (
-    ChooseClasses,
     ChosenClasses,
     MaskLogits,
     convolution_block,
@@ -93,13 +92,16 @@ class PresenceUNet(nn.Module):
         self.to_bins = nn.Conv2d(c1, 4 * n_outputs, 3, padding=1, bias=False)
         self.to_masks = _Bias(n_outputs)
 
-    def forward(self, features: Tensor, choose: ChooseClasses | None = None) -> MaskLogits:
+    def forward(
+        self, features: Tensor, choose: Callable[[Tensor], ChosenClasses] | None = None
+    ) -> MaskLogits:
         """Compute the logits of masks and of presence.
 
         Args:
             features: (B, C, M, T).
-            choose: chooses the classes whose masks are computed; None: all. The logits of classes
-                that stand for several are those of their sum.
+            choose: chooses the classes whose masks are computed, by the logits of their presence
+                (B, K, T); None: all. The logits of classes that stand for several are those of
+                their sum.
         """
         M, T = features.shape[-2:]
         x = unet_input(features)  # (B, 2 C + 1, M′, T′)

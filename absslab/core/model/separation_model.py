@@ -5,6 +5,7 @@ Axes: B batch, K classes, J chosen classes, F STFT bins, M bands, T frames, N sa
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from absslab.core.common.config import Config, option
 from absslab.core.common.errors import InputError
-from absslab.core.model.border_frames import extend_to_borders, find_seen_frames
+from absslab.core.model.border_frames import SeenFrames, extend_to_borders, find_seen_frames
 from absslab.core.model.event_thresholds import EventThresholds
 from absslab.core.model.feature_config import FeatureConfig
 from absslab.core.model.front_end import FrontEnd
@@ -241,7 +242,9 @@ class SeparationModel(nn.Module):
             features = self.front_end.standardise(self.pcen(features, seen.counts))
         has_reduced_precision = precision is not torch.float32
         with torch.autocast(features.device.type, precision, enabled=has_reduced_precision):
-            options = {} if choose is None else {"choose": choose}  # not all networks can choose
+            options = {}  # not all networks can choose
+            if choose is not None:
+                options["choose"] = partial(_choose, choose, seen)
             # (B, K or K + 1, M′, T″), (B, K, T′)
             logits, presence, chosen = self.mask_net(features, **options)
         logits = logits.float()
@@ -267,6 +270,11 @@ class SeparationModel(nn.Module):
         masks = extend_to_borders(masks, seen, T)  # (B, K, M, T)
         log_background = extend_to_borders(log_background, seen, T)  # (B, M, T)
         return Prediction(probabilities, of_masks, masks, log_background, presence, chosen)
+
+
+def _choose(choose: ChooseClasses, seen: SeenFrames, presence: Tensor) -> ChosenClasses:
+    """Choose classes by the logits of their presence (B, K, T), which may have fewer frames."""
+    return choose(presence, _scale_counts(seen.counts, presence.shape[-1], seen.n_frames))
 
 
 def _scale_counts(counts: Tensor | None, n_pooled: int, n_frames: int) -> Tensor | None:

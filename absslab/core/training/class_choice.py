@@ -49,9 +49,13 @@ def build_class_choice(
     shared_rng = np.random.default_rng(int(largest_over_batch(own_seed)))
     drawn = torch.from_numpy(shared_rng.permutation(n_others)[:n_drawn]).to(labels.device)
 
-    def choose(presence: Tensor) -> ChosenClasses:
-        """Choose by the logits of presence (B, K, T)."""
-        amount = sum_over_batch(presence.detach().float().sigmoid().sum((0, 2)))  # (K,)
+    def choose(presence: Tensor, counts: Tensor | None) -> ChosenClasses:
+        """Choose by the logits of presence (B, K, T), of which counts (B,) are no padding."""
+        present = presence.detach().float().sigmoid()  # (B, K, T)
+        if counts is not None:
+            is_padding = torch.arange(present.shape[2], device=presence.device) >= counts[:, None]
+            present = present.masked_fill(is_padding[:, None], 0.0)
+        amount = sum_over_batch(present.sum((0, 2)))  # (K,)
         likeliest = amount.masked_fill(is_present, -torch.inf).topk(n_likely).indices
         is_chosen = is_present.index_fill(0, likeliest, True)
         others = (~is_chosen).nonzero()[:, 0]

@@ -37,7 +37,7 @@ def make_presence(likely=()):
 
 def choose(labels, n_absent, presence=None, seed=0):
     chooser = build_class_choice(labels, n_absent, np.random.default_rng(seed))
-    return chooser(make_presence() if presence is None else presence)
+    return chooser(make_presence() if presence is None else presence, None)
 
 
 def test_the_classes_of_a_batch_the_likeliest_and_some_of_the_others_are_chosen():
@@ -50,6 +50,13 @@ def test_the_classes_of_a_batch_the_likeliest_and_some_of_the_others_are_chosen(
     assert weights[:8].tolist() == [1] * 8
     assert weights[8:].tolist() == [(N_CLASSES - 8) / 4] * 4
     assert float(weights.sum()) == N_CLASSES
+
+
+def test_frames_of_padding_make_no_class_likely():
+    presence = make_presence(likely=[11, 12])  # in frame 3 of the second recording
+    presence[0, [40, 41], 4] = 2.0
+    chooser = build_class_choice(make_labels([3], [7]), 4, np.random.default_rng(0))
+    assert chooser(presence, torch.tensor([5, 3])).indices[:4].tolist() == [3, 7, 40, 41]
 
 
 def test_each_of_the_others_is_drawn_equally_often():
@@ -100,7 +107,7 @@ def test_masks_of_all_classes_in_another_order_are_the_same_masks(model):
     order = torch.randperm(N_CLASSES, generator=torch.Generator().manual_seed(1))
     everything = model.predict_from_features(features)
     chosen = model.predict_from_features(
-        features, choose=lambda _: ChosenClasses(order, torch.ones(N_CLASSES))
+        features, choose=lambda *_: ChosenClasses(order, torch.ones(N_CLASSES))
     )
     for name in ("masks", "of_masks", "probabilities"):
         torch.testing.assert_close(getattr(chosen, name), getattr(everything, name)[:, order])
@@ -123,7 +130,7 @@ def test_a_class_that_stands_for_its_equals_leaves_masks_and_losses_as_they_are(
     indices = torch.cat([torch.arange(30), torch.tensor([35, 50])])
     weights = torch.ones(32)
     weights[30:] = 15
-    some = model.predict_from_features(features, choose=lambda _: ChosenClasses(indices, weights))
+    some = model.predict_from_features(features, choose=lambda *_: ChosenClasses(indices, weights))
     assert some.masks.shape[1] == 32
     torch.testing.assert_close(some.masks, everything.masks[:, indices])
     torch.testing.assert_close(some.log_background, everything.log_background)
