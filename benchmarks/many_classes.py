@@ -6,7 +6,7 @@
 There is no corpus of hundreds of classes here, so each recording of the folder becomes a class of
 its own, whose recordings are six versions of it, at speeds from 0.94 to 1.06; four are for
 training. Mixtures of up to three of them lie over backgrounds. Trainings have the same steps, and
-are scored on the test split after the last one.
+are scored on the validation split after the last one.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def measure(folder: Path, n_absent: int, n_steps: int) -> tuple[str, ...]:
     mixtures = f"--data_folder={folder / 'mixtures'}"
     run("train", "--recipe=recommended", "--test_every=1000", mixtures, *flags)
     output = folder / f"absent{n_absent}.json"
-    run("evaluate", f"--checkpoint_path={checkpoint}", "--split=test", f"--output={output}")
+    run("evaluate", f"--checkpoint_path={checkpoint}", "--split=validation", f"--output={output}")
     scores = json.loads(output.read_text())
     lines = (checkpoint.with_suffix("") / "metrics.jsonl").read_text().splitlines()
     rates = [json.loads(line)["recordings_per_second"] for line in lines]

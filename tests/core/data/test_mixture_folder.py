@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import soundfile
+from process_groups import ends, group, wait_for
 
 from absslab.cli.main import main
 from absslab.core.audio import sound_files
@@ -102,34 +102,6 @@ def start(event_folder, output, *flags):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def wait_for(process, condition):
-    """Wait until a condition is true; the process must not end before."""
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.002)
-
-
-def group(process):
-    """Return the processes of a process group that still run."""
-    processes = []
-    for member in psutil.process_iter():
-        try:
-            if os.getpgid(member.pid) == process.pid and member.status() != psutil.STATUS_ZOMBIE:
-                processes.append(member)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return processes
-
-
-def ends(process):
-    """Tell whether all processes of a group end within some seconds."""
-    for _ in range(500):
-        if not group(process):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def fail(capsys, *arguments):

@@ -1,10 +1,18 @@
 """How recordings are divided between processes that score them."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from process_groups import ends, group, wait_for
 
 from absslab.core.evaluation import divided_evaluation
 from absslab.core.evaluation.divided_evaluation import (
@@ -89,3 +97,38 @@ def test_where_processes_can_not_share_work_one_scores_with_all_threads(checkpoi
     monkeypatch.setattr(type(evaluation), "run", lambda self: "in this process")
     assert run_evaluation(evaluation, config, PlaceConfig(n_workers=2)) == "in this process"
     assert asked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 3.0], ids=["while processes start", "while they score"])
+def test_ctrl_c_ends_all_processes_with_one_line_and_writes_nothing(
+    checkpoint, mixtures, tmp_path, delay
+):
+    """The recordings are links to one that takes long."""
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    rows = ["filename,event_labels"]
+    for number in range(2000):
+        Path(recordings / f"{number}.wav").symlink_to(mixtures / "test/000000.wav")
+        rows.append(f"{number}.wav,speech")
+    (recordings / "weak_labels.csv").write_text("\n".join(rows) + "\n")
+    flags = ["--checkpoint_path", checkpoint, "--data_folder", recordings, "--n_workers", "2"]
+    flags += ["--data_set_type", "weakly_labelled_folder", "--output", tmp_path / "scores.json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "absslab", "evaluate", *map(str, flags)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    wait_for(process, lambda: len(group(process)) >= 3)  # it, and two that score
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)  # to the whole group, as a terminal does
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    lines = [line for line in err.splitlines() if not re.fullmatch(r".+: \d+ of \d+ \w+", line)]
+    assert len(lines) == 1
+    assert lines[0].startswith("absslab evaluate: interrupted")
+    assert [path.name for path in tmp_path.iterdir()] == ["recordings"]
+    assert ends(process)
