@@ -7,6 +7,7 @@ status is that of the command.
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 
 INTERRUPTED = 130  # the exit status
@@ -25,24 +26,26 @@ def start_processes(arguments: Sequence[str], n_processes: int) -> int:
         the exit status: 0, or the highest of those with which processes have failed. That of a
         process that ends because another one has is 1.
     """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (n_cores or 1) // n_processes)))
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=n_processes,
-        run_id=str(os.getpid()),
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",  # a free port
-        max_restarts=0,
-    )
     logging.disable(logging.CRITICAL)  # of the launcher: a process says itself why it ends
     try:
-        elastic_launch(config, sys.executable)("-m", "absslab", *arguments)
+        with tempfile.TemporaryDirectory(prefix="absslab-") as logs:  # by itself it leaves them
+            config = LaunchConfig(
+                min_nodes=1,
+                max_nodes=1,
+                nproc_per_node=n_processes,
+                run_id=str(os.getpid()),
+                rdzv_backend="c10d",
+                rdzv_endpoint="localhost:0",  # a free port
+                max_restarts=0,
+                logs_specs=DefaultLogsSpecs(log_dir=logs),
+            )
+            elastic_launch(config, sys.executable)("-m", "absslab", *arguments)
     except ChildFailedError as error:
         # that of a process which a signal has ended is below 0
         return max(1, *(failure.exitcode for failure in error.failures.values()))

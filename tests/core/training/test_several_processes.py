@@ -1,5 +1,6 @@
 """Several processes, as torchrun starts them, train the model that a single one trains."""
 
+import getpass
 import json
 import os
 import re
@@ -211,11 +212,16 @@ def with_run(settings: Settings, save_path: Path, **changes: object) -> Settings
     return replace(settings, training=training, run=replace(settings.run, save_path=str(save_path)))
 
 
-def test_two_processes_train_and_one_or_two_go_on(settings, tmp_path):
+def test_two_processes_train_and_one_or_two_go_on(settings, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     path = tmp_path / "two.ckpt"
     command = own_command(settings, path, n_epochs=2, device="cpu,cpu")
     result = run(*command)
     assert (result.returncode, result.stderr) == (0, "")
+    left = {path.name for path in temporary.iterdir()} - {f"torchinductor_{getpass.getuser()}"}
+    assert left == set()  # by itself, PyTorch's launcher leaves a folder of logs each time
     epochs = [line for line in result.stdout.splitlines() if line.startswith("epoch")]
     assert len(epochs) == 2
     assert result.stdout.count("best model:") == 1
