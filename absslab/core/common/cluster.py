@@ -289,7 +289,7 @@ def _take_outcome(
 def _lost_error(scheduler: str) -> WorkError:
     return WorkError(
         f"the scheduler {scheduler} has gone: what is complete stays; start it "
-        "again, and the same command goes on"
+        "and its workers again, and the same command goes on"
     )
 
 

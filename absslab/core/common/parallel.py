@@ -65,6 +65,13 @@ def map_in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _open_pool(n_workers: int) -> concurrent.futures.ProcessPoolExecutor | None:
     """Return a pool of processes; None if they can share nothing."""
     if not can_share_work():

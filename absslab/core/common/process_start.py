@@ -10,6 +10,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
+from absslab.core.common.parallel import count_cores
+
 INTERRUPTED = 130  # the exit status
 
 
@@ -30,8 +32,7 @@ def start_processes(arguments: Sequence[str], n_processes: int) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (n_cores or 1) // n_processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, count_cores() // n_processes)))
     logging.disable(logging.CRITICAL)  # of the launcher: a process says itself why it ends
     try:
         with tempfile.TemporaryDirectory(prefix="absslab-") as logs:  # by itself it leaves them

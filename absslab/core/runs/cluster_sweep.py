@@ -18,6 +18,7 @@ import psutil
 from absslab.core.common.cluster import map_on_cluster, name_worker
 from absslab.core.common.cluster_files import SharedFiles, can_be_opened, mark_folder
 from absslab.core.common.errors import InputError, WorkError
+from absslab.core.common.parallel import count_cores
 from absslab.core.runs.sweep_job import Sweep, SweepRun, describe_failure
 from absslab.core.runs.sweep_results import SweepFailure, SweepRow
 from absslab.core.training.run_directory import request_stop
@@ -110,6 +111,7 @@ def find_user_environment() -> dict[str, str]:
 
     dask lets a worker compute with one thread, by OMP_NUM_THREADS and others. The process that
     starts it, and starts it again when it ends (its nanny), has them as the user has set them.
+    Where they are not set, the workers of a machine share its cores.
     """
     from distributed import get_worker
 
@@ -125,7 +127,21 @@ def find_user_environment() -> dict[str, str]:
         environment.pop(name, None)
         if name in of_user:
             environment[name] = of_user[name]
+    n_workers = _count_neighbours()
+    if n_workers > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, count_cores() // n_workers)))
     return environment
+
+
+def _count_neighbours() -> int:
+    """Return the number of workers on the machine of this one, itself included."""
+    from distributed import get_client, get_worker
+
+    workers = get_client().scheduler_info(n_workers=-1)["workers"]
+    own = workers.get(get_worker().address)
+    if own is None:
+        return 1
+    return sum(worker["host"] == own["host"] for worker in workers.values())
 
 
 def _train_and_score(job: _Job) -> tuple[int, SweepRow | SweepFailure]:

@@ -56,7 +56,7 @@ from absslab.core.training.saving import RunSaver
 from absslab.core.training.settings import Settings, canonical_config
 from absslab.core.training.shard_source import ShardedRecordings
 from absslab.core.training.supervision import check_supervision
-from absslab.core.training.trainer import Trainer, build_trainer
+from absslab.core.training.trainer import Trainer, build_trainer, check_batch
 from absslab.core.training.training_labels import Labels, check_alike, read_labels
 from absslab.core.training.training_source import RecordingSet
 
@@ -267,7 +267,9 @@ class Experiment:
         if not settings.run.save_path:
             raise InputError("save_path is missing: pass it, as in --save_path runs/first.ckpt")
         run_directory(settings.run.save_path)
-        choose_device(settings.run.device, find_processes())
+        processes = find_processes()
+        choose_device(settings.run.device, processes)
+        check_batch(settings.training.batch_size, processes)
         check_supervision(settings)
 
     def _open_initial_weights(self) -> InitialWeights | None:

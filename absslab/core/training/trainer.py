@@ -408,24 +408,33 @@ def build_trainer(
     )
 
 
+def check_batch(batch_size: int, processes: Processes) -> None:
+    """Check that each process gets a part of a batch.
+
+    Raises:
+        InputError: there are more processes than recordings in a batch.
+    """
+    if processes.size > batch_size:
+        raise InputError(
+            f"batch_size is {batch_size}, but each of the {processes.size} processes needs a "
+            f"recording of each batch or more: pass --batch_size {processes.size}, or start "
+            f"{batch_size} at most"
+        )
+
+
 def _check_processes(
     processes: Processes,
     config: TrainingConfig,
     augmentation: AugmentationConfig,
     data: TrainingSource,
 ) -> None:
-    """Check that each process gets a part of a batch.
+    """Check that each process gets recordings, and say where it gets too few for pairs.
 
     Raises:
         InputError: there are more processes than recordings, in a batch or in all.
     """
+    check_batch(config.batch_size, processes)
     n_processes = processes.size
-    if n_processes > config.batch_size:
-        raise InputError(
-            f"batch_size is {config.batch_size}, but each of the {n_processes} processes needs a "
-            f"recording of each batch or more: pass --batch_size {n_processes}, or start "
-            f"{config.batch_size} at most"
-        )
     if n_processes > len(data.train):
         raise InputError(
             f"there are {len(data.train)} training recordings, but each of the {n_processes} "

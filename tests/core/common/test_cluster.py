@@ -23,6 +23,7 @@ from absslab.core.common.cluster import check_scheduler, map_jobs, map_on_cluste
 from absslab.core.common.cluster_files import SharedFiles
 from absslab.core.common.errors import InputError, WorkError
 from absslab.core.common.notices import collect_notices
+from absslab.core.common.parallel import count_cores
 
 distributed = pytest.importorskip("distributed")
 
@@ -375,6 +376,14 @@ def test_trainings_have_the_threads_that_the_user_has_set(own, n_threads):
     ((worker, training),) = map_on_cluster(clusters.tell_threads, [1], own.address)
     assert worker == (n_threads or "1")
     assert training == n_threads
+
+
+def test_trainings_of_workers_on_one_machine_share_its_cores(own):
+    for _ in range(2):
+        own.start_worker(before=("env", "-uOMP_NUM_THREADS"), has_nanny=True)
+    own.wait(2)
+    ((_, training),) = map_on_cluster(clusters.tell_threads, [1], own.address)
+    assert training == str(max(1, count_cores() // 2))
 
 
 def test_a_slow_worker_does_few_jobs(own):

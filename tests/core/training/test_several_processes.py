@@ -350,6 +350,20 @@ def test_processes_that_see_other_data_are_refused(settings, mixtures, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+def test_a_batch_that_is_too_small_changes_no_run_and_begins_none(settings, checkpoint, tmp_path):
+    command = own_command(settings, tmp_path / "run.ckpt", batch_size=1, device="cpu,cpu")
+    result = run(*command)
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert list(tmp_path.iterdir()) == []
+    shutil.copytree(checkpoint.with_suffix(""), tmp_path / "done")
+    before = (tmp_path / "done" / "status.json").read_bytes()
+    more = ["--n_epochs", 9, "--device", ",".join(["cpu"] * 9)]  # a batch has 8 recordings
+    last = tmp_path / "done" / "last.ckpt"
+    result = run("-m", "absslab", "train", "--checkpoint_path", last, *more)
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert (tmp_path / "done" / "status.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("batch_size", "n_processes", "line"),
     [

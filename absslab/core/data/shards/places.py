@@ -16,6 +16,7 @@ import re
 import selectors
 import shlex
 import signal
+import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -37,6 +38,10 @@ _TEMPORARY = (408, 425, 429)  # and all from 500 on: statuses after which one ma
 
 class ReadingError(OSError):
     """Reading failed in a way that may pass; its text says how."""
+
+
+class AddressError(ReadingError):
+    """No server answers at an address, or a command fails before its first byte."""
 
 
 class Source(Protocol):
@@ -250,7 +255,9 @@ class UrlPlace:
                 url=shown,
             ) from None
         except (OSError, http.client.HTTPException) as error:
-            raise ReadingError(_describe(error)) from None
+            reason = getattr(error, "reason", error)
+            is_nobody = isinstance(reason, ConnectionRefusedError | socket.gaierror)
+            raise (AddressError if is_nobody else ReadingError)(_describe(error)) from None
         source = _Response(response)
         is_part = response.status == http.HTTPStatus.PARTIAL_CONTENT
         found_version = response.headers.get("ETag", "")
@@ -356,6 +363,7 @@ class _Output:
         self._output = process.stdout
         self._errors = errors
         self._timeout = timeout
+        self._has_begun = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._output, selectors.EVENT_READ)
         atexit.register(self._end_group)
@@ -365,6 +373,7 @@ class _Output:
             raise ReadingError(f"no byte came for {self._timeout:g} s")
         content = os.read(self._output.fileno(), n_bytes)
         if content:
+            self._has_begun = True
             return content
         try:
             status = self._process.wait(self._timeout)
@@ -376,7 +385,8 @@ class _Output:
             self._errors.seek(0)
             lines = self._errors.read().decode(errors="replace").split("\n")
             last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-            raise ReadingError(
+            failure = ReadingError if self._has_begun else AddressError
+            raise failure(
                 f"its exit status is {status}" + (f": {shorten(last, 200)}" if last else "")
             )
         return b""

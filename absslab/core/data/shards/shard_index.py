@@ -210,6 +210,11 @@ def read_index(path: str | Path) -> ShardIndex:
     """
     if is_larger(path, INDEX_SIZE):
         raise InputError(f"{{path}} has more than {INDEX_SIZE} bytes", path=path)
+    if not Path(path).exists():
+        raise InputError(
+            f"{{path}} does not exist: expected a folder of shards that {COMMAND} has written",
+            path=path,
+        )
     return parse_index(read_json(path), path)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import time
 
 from absslab.core.common.errors import InputError, Reason, WorkError
-from absslab.core.data.shards.places import Place, ReadingError, Source
+from absslab.core.data.shards.places import AddressError, Place, ReadingError, Source
 
 N_ATTEMPTS = 5  # without a new byte
 _LONGEST_WAIT = 30.0  # s before the next attempt
@@ -18,15 +18,26 @@ class ShardStream:
         name: of the file.
         size: number of bytes that it should have; None: it is not known.
         timeout: s without a byte after which a source fails.
+        is_first: whether nothing has been read from this place before, so that an address at which
+            nobody answers is taken for a wrong one.
     """
 
-    def __init__(self, place: Place, name: str, size: int | None, timeout: float):
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        size: int | None,
+        timeout: float,
+        *,
+        is_first: bool = False,
+    ):
         self.place = place
         self.name = name
         self.size = size
         self.position = 0
         self._checksum = hashlib.sha256()
         self._timeout = timeout
+        self._is_first = is_first
         self._source: Source | None = None
         self._n_failures = 0
 
@@ -44,6 +55,12 @@ class ShardStream:
                 content = self._source.read(n_bytes)
             except ReadingError as failure:
                 self.close()
+                if self._is_first and isinstance(failure, AddressError):
+                    raise InputError(
+                        "{place} can't be read ({reason}): check the address or the command",
+                        place=self.place.describe(self.name),
+                        reason=Reason(str(failure), str(failure)),
+                    ) from None
                 self._wait(failure)
                 continue
             if not content and self._ends_early():
@@ -95,7 +112,7 @@ class ShardStream:
 
 
 def read_whole(place: Place, name: str, timeout: float, most_bytes: int) -> bytes:
-    """Read a small file.
+    """Read a small file, the first one from this place.
 
     Args:
         place: where it is.
@@ -107,7 +124,7 @@ def read_whole(place: Place, name: str, timeout: float, most_bytes: int) -> byte
         InputError: it can't be read, or is larger.
         WorkError: reading failed several times.
     """
-    stream = ShardStream(place, name, None, timeout)
+    stream = ShardStream(place, name, None, timeout, is_first=True)
     parts = []
     try:
         while content := stream.read(1 << 20):

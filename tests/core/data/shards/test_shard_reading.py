@@ -295,9 +295,21 @@ def test_the_output_of_a_command_is_read(packed):
 
 
 def test_a_command_that_fails_says_its_status_and_last_line(packed):
-    text = refusal(packed, WorkError, data_folder=f"pipe:ls {packed}/gone/{{name}}")
+    command = f"pipe:sh -c 'test $0 = shards.json && cat {packed}/$0 || ls gone/$0' {{name}}"
+    text = refusal(packed, WorkError, data_folder=command)
     assert "its exit status is 2: ls: cannot access" in text
     assert "tried 5 times" in text
+
+
+def test_a_command_that_can_not_give_the_first_file_is_taken_for_a_wrong_one_at_once(packed):
+    counted = packed.parent / "runs_of_the_command"
+    command = f"pipe:sh -c 'echo >> {counted}; ls {packed}/gone/$0' {{name}}"
+    place = find_place(command, timeout=1.0, may_run_command=True)
+    with pytest.raises(
+        InputError, match=r"status is 2: ls: .*\): check the address or the command"
+    ):
+        read_whole(place, "shards.json", 1.0, 1000)
+    assert counted.read_text() == "\n"
 
 
 def test_a_command_that_stalls_is_given_up(packed):

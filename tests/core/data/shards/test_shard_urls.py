@@ -1,6 +1,7 @@
 """Shards behind a URL: stalls, cuts and refusals of a server on loopback."""
 
 import pytest
+from isolated_servers import free_port
 from loopback_server import serve_folder
 from shard_folders import pack, write_field
 
@@ -8,7 +9,7 @@ from absslab.core.common.errors import InputError, WorkError
 from absslab.core.data.shards.places import find_place
 from absslab.core.data.shards.shard_index import read_index
 from absslab.core.data.shards.shard_reading import read_shard
-from absslab.core.data.shards.shard_stream import N_ATTEMPTS
+from absslab.core.data.shards.shard_stream import N_ATTEMPTS, read_whole
 
 TIMEOUT = 0.1
 
@@ -83,6 +84,13 @@ def test_a_server_that_stalls_for_ever_is_given_up(packed, server):
     assert f"{url}train-000000.tar can't be read after 700 bytes" in text
     assert f"no byte came in time), tried {N_ATTEMPTS} times" in text
     assert len(faults.requests) == N_ATTEMPTS
+
+
+def test_an_address_at_which_nobody_answers_is_told_at_once():
+    url = f"http://127.0.0.1:{free_port()}/shards"
+    place = find_place(url, timeout=TIMEOUT, may_run_command=False)
+    with pytest.raises(InputError, match=r"refused\): check the address or the command"):
+        read_whole(place, "shards.json", TIMEOUT, 1000)
 
 
 @pytest.mark.parametrize(("status", "word"), [(403, "Forbidden"), (404, "Not Found")])
