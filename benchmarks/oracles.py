@@ -278,7 +278,7 @@ def psds_differences(
 
     curves, events = case
     durations = dict.fromkeys(curves, 5.0)
-    ours = psds.psds(curves, events, durations, CLASSES, hop=0.02)
+    (ours,) = psds.psds([psds.DetectionData(curves, events, durations, CLASSES, 0.02)])
     present = {event.event_label for of_file in events.values() for event in of_file}
     names = [name for name in CLASSES if name in present]
     if len(names) < 2:

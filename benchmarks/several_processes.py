@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from absslab.core.common.parallel import count_cores
 from absslab.core.training.run_directory import RunReader
 
 
@@ -46,11 +47,6 @@ def main() -> None:
         each = ", ".join(f"{rate:.1f}" for rate in rates[number])
         threads = max(1, n_cores // number)
         print(f"| {number} | {threads} | {median:.1f} | {median / first:.2f} | {each} |")
-
-
-def count_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def measure_rate(n_processes: int, flags: Sequence[str], **variables: str) -> float:

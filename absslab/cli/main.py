@@ -63,6 +63,7 @@ COMMANDS = {
     "convert-segments": "convert AudioSet segments of the thesis to weakly labelled recordings",
 }
 
+# Commands that work on many large arrays.
 _COMPUTING = ("demo", "mix", "train", "evaluate", "benchmark", "sweep", "separate", "report")
 _IN_SEVERAL_PROCESSES = ("train",)  # commands that torchrun may start
 _N_NOTICES = 50  # number of warnings of a command that are printed

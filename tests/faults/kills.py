@@ -114,11 +114,11 @@ JOBS = {
     "mix": Job(_mix, ("mixtures/**/*",), 0.21),
     "mix in processes": Job(_mix_in_processes, ("mixtures/**/*",), 0.05),
     "pack": Job(_pack, ("shards/**/*",), 0.06),
-    "train": Job(_train, ("run.ckpt", "run/metrics.jsonl"), 0.24),
+    "train": Job(_train, ("run.ckpt", "run/metrics.jsonl"), 0.22),
     "train on shards": Job(_train_on_shards, ("run.ckpt", "run/metrics.jsonl"), 0.1),
     "evaluate": Job(_evaluate, ("scores.json", "scores.csv"), 0.14),
     "compare": Job(_compare, ("compared.json",), 0.04),
-    "separate": Job(_separate, ("separated/**/*",), 0.2),
+    "separate": Job(_separate, ("separated/**/*",), 0.16),
     "report": Job(_report, ("report.html",), 0.02),
 }
 

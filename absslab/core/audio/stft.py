@@ -90,8 +90,9 @@ class STFT(nn.Module):
     def _weight(self, n_frames: int, n_samples: int) -> Tensor:
         """Return by how much the inverse is too large in each sample: (1, N)."""
         key = (n_frames, n_samples, self.window.device, self.window.dtype)
-        if self._last_weight is not None and self._last_weight[0] == key:
-            return self._last_weight[1]
+        last = self._last_weight  # once: another thread may replace it
+        if last is not None and last[0] == key:
+            return last[1]
         windows = self.window.square().expand(1, n_frames, -1)  # (1, T, W)
         weight = self._add_covered(windows, n_samples) * self.scale
         self._last_weight = (key, weight)

@@ -22,7 +22,11 @@ Result = TypeVar("Result")
 
 
 def map_in_processes(
-    function: Callable[[Job], Result], jobs: Sequence[Job], n_workers: int = 0
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    n_workers: int = 0,
+    *,
+    finish: bool = True,
 ) -> Iterator[Result]:
     """Apply a function to each job, in several processes.
 
@@ -34,6 +38,8 @@ def map_in_processes(
         function: the function of a module; it, its jobs and its results can be pickled.
         jobs: the arguments of the function.
         n_workers: number of processes; 0: one per core, 1: only this process.
+        finish: whether jobs that have begun are finished when the work ends early, by Ctrl-C for
+            example, or their processes are ended.
 
     Yields:
         the results in the order in which they are ready.
@@ -42,7 +48,8 @@ def map_in_processes(
         Exception: any that the function raises; no further job is started then.
         WorkError: a process was ended from outside.
     """
-    n_workers = min(n_workers or os.cpu_count() or 1, len(jobs))
+    n_workers = min(n_workers or count_cores(), len(jobs))
+    others = set(multiprocessing.active_children())
     pool = _open_pool(n_workers) if n_workers > 1 else None
     if pool is None:
         yield from map(function, jobs)
@@ -56,12 +63,16 @@ def map_in_processes(
                 pool.submit(function, job).add_done_callback(ready.put)
         for _ in jobs:
             yield ready.get().result()
+        finish = True
     except BrokenProcessPool:
         raise WorkError(
             f"one of {n_workers} processes was ended from outside, perhaps because the memory was "
             "full: try fewer processes (n_workers); files that are complete stay"
         ) from None
     finally:
+        if not finish:
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

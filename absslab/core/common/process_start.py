@@ -35,7 +35,8 @@ def start_processes(arguments: Sequence[str], n_processes: int) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, count_cores() // n_processes)))
     logging.disable(logging.CRITICAL)  # of the launcher: a process says itself why it ends
     try:
-        with tempfile.TemporaryDirectory(prefix="absslab-") as logs:  # by itself it leaves them
+        # By itself the launcher leaves its logs.
+        with tempfile.TemporaryDirectory(prefix="absslab-", ignore_cleanup_errors=True) as logs:
             config = LaunchConfig(
                 min_nodes=1,
                 max_nodes=1,

@@ -242,7 +242,9 @@ def _evaluate_in_parts(
     _leave_out(left_out, errors, evaluation.data_set.path, stop_if_any)
     used = [index for index in range(len(evaluation.data_set)) if index not in errors]
     scorer.paths = [evaluation.data_set.recording(index).path for index in used]
-    return evaluation.summarise(scorer, has_chosen=bool(tags), n_workers=_n_local(place))
+    return evaluation.summarise(
+        scorer, has_chosen=bool(tags), n_workers=_count_local_processes(place)
+    )
 
 
 def _score_estimates_in_parts(
@@ -291,10 +293,10 @@ def _score_estimates_in_parts(
     _leave_out(left_out, errors, path_of, lambda: evaluation.stop_if_any(names))
     used = [index for index in range(len(names)) if index not in errors]
     scorer.paths = [str(path_of(index)) for index in used]
-    return evaluation.summarise(scorer, n_workers=_n_local(place))
+    return evaluation.summarise(scorer, n_workers=_count_local_processes(place))
 
 
-def _n_local(place: PlaceConfig) -> int:
+def _count_local_processes(place: PlaceConfig) -> int:
     """Return the number of processes of this machine: one, if a scheduler has the work."""
     return 1 if place.scheduler else place.n_workers
 

@@ -25,6 +25,7 @@ from absslab.core.evaluation.score_table import (
     BASELINES,
     EXTENT,
     HAS_BACKGROUND,
+    MIXTURE,
     TRUTHS,
 )
 from absslab.core.metrics import class_aware
@@ -440,7 +441,7 @@ class Scorer:
         self.n_silent_estimates += int((~estimates.any(-1)).sum())
         ideal = self._ideal_estimates(truth)  # (J, N) each
         floors = {
-            score: compute(references, mixture) for score, compute in _RATIOS.items()
+            score: compute(references, ideal[MIXTURE]) for score, compute in _RATIOS.items()
         }  # (J,) each
         compared = {"": estimates, **ideal, **estimate.variants}
         for system, system_estimates in compared.items():

@@ -1,7 +1,7 @@
 """BSS Eval version 3: split an estimate into its source, other sources, and artefacts.
 
 Axes: J sources, C channels, N samples, L filter taps, Q = J · C reference signals, E estimated
-signals, F bins of an FFT.
+signals, B blocks, F bins of the FFT of a block.
 
 An estimate is projected on the delays 0 … L − 1 of its own reference, so that a filter does not
 count as an error, and on those of all references. The Gram matrix of the delays is factored once
@@ -155,7 +155,7 @@ def _decompose(
     leading = estimates.shape[:-3]
     n_sources = len(references)
     flat = estimates.reshape(-1, *references.shape[1:])  # (E / C, C, N): system by system
-    energies = _DelaySubspace(references, filter_length, device).energies(flat)  # (9, E / C)
+    energies = _DelaySubspace.span(references, filter_length, device).energies(flat)  # (9, E / C)
     return Decomposition(*energies.cpu().numpy().reshape(-1, *leading, n_sources))  # (9, …, J)
 
 
@@ -166,27 +166,50 @@ def _to_device(signals: np.ndarray, device: str) -> Tensor:
     return torch.from_numpy(signals).to(device if has_doubles else "cpu")
 
 
+@dataclass(frozen=True)
 class _DelaySubspace:
     """The space that all delays of the references span, and each reference's own part of it.
 
     Args:
-        references: (J, C, N).
-        filter_length: number of delays of each, L.
+        references: with L − 1 zeros after them, (J, C, N + L − 1).
         device: where everything is computed.
+        blocks: filters the references.
+        spectra: of their blocks, (Q, B, F).
+        solve_all: solves for the filters of all references together.
+        solve_own: solves for the filters of the channels of each reference; of a single reference
+            there is none, since these are all.
     """
 
-    def __init__(self, references: np.ndarray, filter_length: int, device: str):
-        self.n_sources, self.n_channels, n_samples = references.shape
-        self.device = device
-        self.blocks = BlockFilter(n_samples, filter_length)
+    references: Tensor
+    device: str
+    blocks: BlockFilter
+    spectra: Tensor
+    solve_all: Callable[[Tensor], Tensor]
+    solve_own: list[Callable[[Tensor], Tensor]]
+
+    @classmethod
+    def span(cls, references: np.ndarray, filter_length: int, device: str) -> "_DelaySubspace":
+        """Factorise the correlations of references (J, C, N) and their delays 0 … L − 1."""
+        n_sources, n_channels, n_samples = references.shape
+        blocks = BlockFilter(n_samples, filter_length)
         signals = _to_device(references, device)  # (J, C, N)
-        self.references = nn.functional.pad(signals, (0, filter_length - 1))  # (J, C, N + L − 1)
-        self.spectra = self.blocks.overlapping_spectra(signals.flatten(0, 1))  # (Q, B, F)
-        lags = self._correlate_references(signals.flatten(0, 1))  # (Q, Q, 2 L − 1)
-        self.solve_own = [
-            toeplitz_solver(lags[self._rows(j), self._rows(j)]) for j in range(self.n_sources)
-        ]
-        self.solve_all = toeplitz_solver(lags) if self.n_sources > 1 else self.solve_own[0]
+        spectra = blocks.overlapping_spectra(signals.flatten(0, 1))  # (Q, B, F)
+        lags = _correlate_pairs(blocks, signals.flatten(0, 1), spectra)  # (Q, Q, 2 L − 1)
+        solve_own = []
+        if n_sources > 1:
+            for j in range(n_sources):
+                rows = slice(j * n_channels, (j + 1) * n_channels)
+                solve_own.append(toeplitz_solver(lags[rows, rows]))
+        padded = nn.functional.pad(signals, (0, filter_length - 1))  # (J, C, N + L − 1)
+        return cls(padded, device, blocks, spectra, toeplitz_solver(lags), solve_own)
+
+    @property
+    def n_sources(self) -> int:
+        return self.references.shape[0]
+
+    @property
+    def n_channels(self) -> int:
+        return self.references.shape[1]
 
     def energies(self, estimates: np.ndarray) -> Tensor:
         """Compute the energies of estimates, of which one at a time is in memory.
@@ -210,23 +233,15 @@ class _DelaySubspace:
             system, owner = divmod(number, self.n_sources)
             projection = self._filter(filters[number], slice(None))  # (C, N + L − 1)
             own = projection
-            if self.n_sources > 1:
+            if own_filters:
                 own = self._filter(own_filters[owner][system], self._rows(owner))
             estimate = _to_device(samples, self.device)
-            columns.append(_energies(self.references[owner], estimate, own, projection))
+            columns.append(_compute_energies(self.references[owner], estimate, own, projection))
         return torch.stack(columns, 1)
 
     def _rows(self, source: int) -> slice:
         """Return the rows of a source among Q."""
         return slice(source * self.n_channels, (source + 1) * self.n_channels)
-
-    def _correlate_references(self, signals: Tensor) -> Tensor:
-        """Correlate all pairs of references (Q, N) at the lags 1 − L … L − 1: (Q, Q, 2 L − 1)."""
-        separate = self.blocks.separate_spectra(signals)  # (Q, B, F)
-        # (Q, Q, L): of the delays of the first with the second.
-        later = torch.stack([self.blocks.correlate(self.spectra, other) for other in separate], 1)
-        earlier = later.transpose(0, 1)[..., 1:].flip(-1)
-        return torch.cat([earlier, later], -1)
 
     def _correlate(self, estimate: Tensor) -> Tensor:
         """Correlate an estimate (C, N) with the delays of the references: (Q, C, L)."""
@@ -239,6 +254,24 @@ class _DelaySubspace:
         """Filter some references (C, Q, L), and add them for each channel: (C, N + L − 1)."""
         spectra = self.spectra[rows]
         return torch.stack([self.blocks.filter_and_add(taps, spectra) for taps in filters])
+
+
+def _correlate_pairs(blocks: BlockFilter, signals: Tensor, spectra: Tensor) -> Tensor:
+    """Correlate all pairs of signals at the lags 1 − L … L − 1.
+
+    Args:
+        blocks: correlates.
+        signals: (Q, N).
+        spectra: of their overlapping blocks, (Q, B, F).
+
+    Shape:
+        (Q, N) → (Q, Q, 2 L − 1).
+    """
+    separate = blocks.separate_spectra(signals)  # (Q, B, F)
+    # (Q, Q, L): of the delays of the first with the second.
+    later = torch.stack([blocks.correlate(spectra, other) for other in separate], 1)
+    earlier = later.transpose(0, 1)[..., 1:].flip(-1)
+    return torch.cat([earlier, later], -1)
 
 
 def _find_filters(solve: Callable[[Tensor], Tensor], products: Tensor) -> Tensor:
@@ -256,7 +289,7 @@ def _find_filters(solve: Callable[[Tensor], Tensor], products: Tensor) -> Tensor
     return filters.permute(2, 3, 0, 1)
 
 
-def _energies(image: Tensor, estimate: Tensor, own: Tensor, projection: Tensor) -> Tensor:
+def _compute_energies(image: Tensor, estimate: Tensor, own: Tensor, projection: Tensor) -> Tensor:
     """Compute the energies (9,) of an estimate (C, N); the others are (C, N + L − 1)."""
     padded = nn.functional.pad(estimate, (0, image.shape[-1] - estimate.shape[-1]))
     parts = (

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 
 from absslab.core.common.parallel import map_in_processes
 from absslab.core.data.strong_labels import SoundEvent
@@ -18,8 +19,10 @@ from absslab.core.metrics.detection import merge_events
 
 # In the second, each class is compared with each: 100 classes take 2 GB for 40 recordings of 4 s.
 MOST_COMPARED_CLASSES = 50
-# Of a recording and a class, both scores: below, a process costs more than it saves (some seconds).
+# Of a recording and a class: with fewer, a process costs more than the seconds that it saves.
 _PAIRS_PER_PROCESS = 3000
+_BYTES_PER_PAIR = 5000  # of classes, in each recording
+_PROCESS_MEMORY = 400 << 20  # bytes of a process before it computes
 # Of DCASE 2021 task 4: the first rewards good localisation, the second few confused classes.
 SCENARIOS = {
     "psds1": {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "alpha_st": 1.0},
@@ -61,10 +64,18 @@ class DetectionData(NamedTuple):
     classes: Sequence[str]
     hop: float
 
-    def find_sounding_classes(self) -> list[int]:
-        """Return the indices of the classes that have an event."""
+    def select_sounding_classes(self) -> "DetectionData":
+        """Return the data of the classes that have an event."""
         sounding = {event.event_label for event in chain.from_iterable(self.events.values())}
-        return [k for k, name in enumerate(self.classes) if name in sounding]
+        indices = [k for k, name in enumerate(self.classes) if name in sounding]
+        activities = {name: activity[indices] for name, activity in self.activities.items()}
+        return self._replace(
+            activities=activities, classes=[self.classes[index] for index in indices]
+        )
+
+    def estimate_memory(self) -> int:
+        """Return about how many bytes are needed while each class is compared with each."""
+        return _BYTES_PER_PAIR * len(self.classes) ** 2 * len(self.activities)
 
 
 class _Job(NamedTuple):
@@ -93,19 +104,32 @@ def psds(several: Sequence[DetectionData], *, n_workers: int = 1) -> list[dict[s
         Bilen et al., arXiv 1910.08440; Ebbers et al., arXiv 2201.13148.
     """
     results: list[dict[str, float | None]] = [dict.fromkeys(SCENARIOS) for _ in several]
+    several = [data.select_sounding_classes() for data in several]
     jobs = []
-    n_pairs = 0
     for scenario, options in reversed(SCENARIOS.items()):  # the longest work first
         most = MOST_COMPARED_CLASSES if "alpha_ct" in options else math.inf
         for number, data in enumerate(several):
-            n_classes = len(data.find_sounding_classes())
-            if 2 <= n_classes <= most:
+            if 2 <= len(data.classes) <= most:
                 jobs.append(_Job(number, data, scenario))
-                n_pairs += n_classes * len(data.activities)
-    n_workers = max(1, min(n_workers, n_pairs // _PAIRS_PER_PROCESS))
-    for number, scenario, score in map_in_processes(_score, jobs, n_workers):
+    n_workers = _choose_n_workers([job.data for job in jobs], n_workers)
+    for number, scenario, score in map_in_processes(_score, jobs, n_workers, finish=False):
         results[number][scenario] = score
     return results
+
+
+def _choose_n_workers(several: Sequence[DetectionData], n_workers: int) -> int:
+    """Return in how many processes scores are computed: those that are worth it, and have memory.
+
+    Args:
+        several: the data of each score.
+        n_workers: the largest number.
+    """
+    if not several:
+        return 1
+    n_pairs = sum(len(data.classes) * len(data.activities) for data in several)
+    needed = _PROCESS_MEMORY + max(data.estimate_memory() for data in several)
+    n_by_memory = int(psutil.virtual_memory().available / 2 / needed)
+    return max(1, min(n_workers, n_pairs // _PAIRS_PER_PROCESS, n_by_memory))
 
 
 def _import_scorer() -> Any:
@@ -142,17 +166,13 @@ def _score(job: _Job) -> tuple[int, str, float]:
     """Compute one score; return it with the number of the data and the scenario."""
     intersection_based, data_frame = _import_scorer()
     data = job.data
-    indices = data.find_sounding_classes()
-    names = [data.classes[k] for k in indices]
     scores = {}
     for recording, activity in data.activities.items():
         edges = (np.arange(activity.shape[1] + 1) - 0.5) * data.hop
         edges[0] = 0.0
         edges[-1] = max(data.durations[recording], edges[-2] + 1e-3)
-        columns = np.concatenate(
-            [edges[:-1, None], edges[1:, None], activity[indices].T], 1
-        )  # (T, 2 + …)
-        scores[recording] = data_frame(columns, columns=["onset", "offset", *names])
+        columns = np.concatenate([edges[:-1, None], edges[1:, None], activity.T], 1)  # (T, 2 + K)
+        scores[recording] = data_frame(columns, columns=["onset", "offset", *data.classes])
     truth = {}
     for name, of_recording in data.events.items():
         merged = merge_events(of_recording)

@@ -34,18 +34,18 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     peak = np.abs(reference).max(-1, keepdims=True)  # (…, 1)
     reference = reference - reference.mean(-1, keepdims=True, dtype=np.float64)
     estimate = estimate - estimate.mean(-1, keepdims=True, dtype=np.float64)
-    energy = _inner(reference, reference)  # (…)
+    energy = _inner_product(reference, reference)  # (…)
     # Subtracting the mean of a constant may leave a rounding error.
     if not (energy > (_TINY * peak[..., 0]) ** 2).all():
         raise InputError("a reference is silent: SI-SDR is defined for present classes only")
-    product = _inner(reference, estimate)  # (…)
+    product = _inner_product(reference, estimate)  # (…)
     gain = product / energy  # (…): of the target in the reference
     silent = ~estimate.any(-1)  # (…): a silent estimate is only distortion
-    total = _inner(estimate, estimate) + silent  # (…)
-    target = np.multiply(gain[..., None], reference, out=reference)  # (…, N)
+    total = _inner_product(estimate, estimate) + silent  # (…)
+    target = gain[..., None] * reference  # (…, N)
     error = np.subtract(estimate, target, out=target)  # (…, N)
     power = gain * product / total
-    distortion = _inner(error, error) / total + silent
+    distortion = _inner_product(error, error) / total + silent
     return 10 * np.log10(np.maximum(power, _TINY) / np.maximum(distortion, _TINY))
 
 
@@ -73,11 +73,11 @@ def plain_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
         score of the mixture.
     """
     _validate(reference, estimate)
-    energy = _inner(reference, reference)  # (…)
+    energy = _inner_product(reference, reference)  # (…)
     if not energy.all():
         raise InputError("a reference is silent: SDR is defined for present classes only")
     error = np.subtract(reference, estimate, dtype=np.float64)  # (…, N)
-    return -10 * np.log10(np.clip(_inner(error, error) / energy, _TINY, 1 / _TINY))
+    return -10 * np.log10(np.clip(_inner_product(error, error) / energy, _TINY, 1 / _TINY))
 
 
 def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
@@ -96,12 +96,12 @@ def leakage(estimate: np.ndarray, mixture: np.ndarray) -> np.ndarray:
         InputError: lengths differ, or there is NaN.
     """
     _validate(estimate, mixture)
-    estimate_energy = _inner(estimate, estimate)  # (…)
-    mixture_energy = _inner(mixture, mixture)
+    estimate_energy = _inner_product(estimate, estimate)  # (…)
+    mixture_energy = _inner_product(mixture, mixture)
     return 10 * np.log10(np.clip(ratio(estimate_energy, mixture_energy), _TINY, 1 / _TINY))
 
 
-def _inner(signal: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _inner_product(signal: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Compute inner products in float64: (…, N), (…, N) → (…)."""
     return np.asarray(np.einsum("...n,...n->...", signal, other, dtype=np.float64))
 

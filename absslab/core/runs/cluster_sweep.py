@@ -129,7 +129,8 @@ def find_user_environment() -> dict[str, str]:
             environment[name] = of_user[name]
     n_workers = _count_neighbours()
     if n_workers > 1:
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, count_cores() // n_workers)))
+        share = max(1, (os.cpu_count() or 1) // n_workers)  # a worker may have cores of its own
+        environment.setdefault("OMP_NUM_THREADS", str(min(count_cores(), share)))
     return environment
 
 

@@ -103,7 +103,7 @@ def crossfade_segments(
     """Fade overlapping segments into each other.
 
     Args:
-        segments: all segments of the recording, in order; their arrays are changed.
+        segments: all segments of the recording, in order; their sources are changed.
         n_samples: length of the recording.
         segmentation: lengths of the segments.
 
@@ -123,8 +123,9 @@ def crossfade_segments(
             segment = extend_classes(segment, found)
             segment = segment._replace(
                 sources=_fade_in(tail.sources, segment.sources, overlap),
-                masks=_fade_in(tail.masks, segment.masks, overlap_frames),
-                power=_fade_in(tail.power, segment.power, overlap_frames),
+                # Copies: these may be arrays that a `Resynthesis` uses again.
+                masks=_fade_in(tail.masks, segment.masks.copy(), overlap_frames),
+                power=_fade_in(tail.power, segment.power.copy(), overlap_frames),
             )
         if start + segment.mixture.shape[1] == n_samples:
             yield segment
@@ -181,7 +182,7 @@ def extend_classes(part: Segment, found: Sequence[int]) -> Segment:
 
 
 def _fade_in(before: np.ndarray, segment: np.ndarray, overlap: int) -> np.ndarray:
-    """Fade from the end of the previous segment into the start of this segment, in its place.
+    """Fade from the end of the previous segment into this segment, which is changed and returned.
 
     The fade takes the middle half of the overlap. In the first and the last quarter, one of the two
     segments has too little context for a good prediction.

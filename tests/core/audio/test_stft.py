@@ -53,6 +53,15 @@ def test_the_inverse_is_exact_at_the_sizes_of_the_method(hop_size, n_samples):
     assert torch.allclose(stft.inverse(stft(waveform), n_samples), waveform, atol=1e-5)
 
 
+def test_one_transform_serves_recordings_of_many_lengths():
+    stft = STFT(window_size=512, hop_size=128)
+    for n_samples in (1000, 1001, 3000, 1000, 1):
+        waveform = torch.randn(n_samples, generator=torch.Generator().manual_seed(n_samples))
+        torch.testing.assert_close(
+            stft.inverse(stft(waveform), n_samples), waveform, atol=1e-5, rtol=0
+        )
+
+
 def test_what_a_mask_leaves_is_not_amplified_at_the_end_of_a_recording():
     stft = STFT(window_size=1024, hop_size=512)
     waveform = noise(1500)

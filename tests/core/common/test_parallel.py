@@ -5,6 +5,7 @@ import multiprocessing.context
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -39,6 +40,13 @@ def test_a_process_that_is_ended_from_outside_is_told_in_one_line():
     with pytest.raises(WorkError, match=r"one of 2 processes was ended from outside") as error:
         list(map_in_processes(os._exit, [1, 1], n_workers=2))
     assert "\n" not in str(error.value)
+
+
+def test_jobs_that_need_not_be_finished_end_with_the_work():
+    results = map_in_processes(time.sleep, [0, 3600, 3600], n_workers=2, finish=False)
+    assert next(results) is None
+    results.close()  # as Ctrl-C does
+    assert multiprocessing.active_children() == []
 
 
 def test_where_processes_can_share_nothing_one_does_it_all(monkeypatch):

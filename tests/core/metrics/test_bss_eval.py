@@ -261,7 +261,7 @@ def test_leading_axes_are_systems_that_are_scored_one_by_one():
             assert_close(type(alone)(*(score.reshape(4, 3)[i] for score in scores)), alone, 1e-9)
 
 
-def test_more_systems_than_are_computed_at_once_keep_their_places():
+def test_many_systems_keep_their_places():
     references = noises(3)
     levels = np.geomspace(0.01, 3, 50)[:, None, None]
     estimates = references + levels * np.random.default_rng(1).standard_normal((50, 3, N))

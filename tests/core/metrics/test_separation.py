@@ -62,6 +62,14 @@ def test_leading_axes_are_scored_one_by_one():
     )
 
 
+@pytest.mark.parametrize("score", [si_sdr, plain_sdr])
+def test_several_systems_are_scored_against_the_same_references(score):
+    references = np.random.default_rng(0).standard_normal((3, 1000))
+    systems = references + 0.1 * np.random.default_rng(1).standard_normal((4, 3, 1000))
+    expected = [score(references, system) for system in systems]
+    np.testing.assert_allclose(score(references, systems), expected, atol=1e-9)
+
+
 def test_single_precision_is_enough():
     source, noise = orthogonal().astype(np.float32)
     assert si_sdr(source, source + np.float32(0.01) * noise) == pytest.approx(40, abs=0.01)

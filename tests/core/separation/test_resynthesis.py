@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from absslab.core.common.errors import InputError
+from absslab.core.model.separation_model import build_model
 from absslab.core.separation.masks import SeparationConfig
 from absslab.core.separation.resynthesis import Resynthesis
 from absslab.core.separation.separator import Separator
+from absslab.core.training.settings import Settings
 
 CONFIGS = (
     SeparationConfig(),
@@ -45,6 +47,18 @@ def test_it_gives_what_separating_gives_whatever_the_settings(separator, samplin
                 getattr(again, name), getattr(expected, name), atol=1e-6, err_msg=name
             )
     np.testing.assert_array_equal(waveform, given)
+
+
+def test_segments_that_overlap_leave_what_was_predicted_as_it_is(small_model):
+    """Independent masks that nothing is done to are those that were predicted, and not a copy."""
+    settings = Settings.from_flags({**small_model, "masks": "independent", "data_folder": "none"})
+    config = SeparationConfig(smoothing=0, tag_exponent=0)
+    own = Separator(build_model(settings.models, ["a", "b"]).eval(), config)
+    waveform = 0.1 * np.random.default_rng(0).standard_normal(50 * 16000).astype(np.float32)
+    resynthesis = Resynthesis.prepare(own, waveform, 16000)
+    first, second = (resynthesis.separate(config) for _ in range(2))
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
 
 
 def test_the_model_is_asked_once(separator, monkeypatch):

@@ -256,8 +256,9 @@ class UrlPlace:
             ) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
-            is_nobody = isinstance(reason, ConnectionRefusedError | socket.gaierror)
-            raise (AddressError if is_nobody else ReadingError)(_describe(error)) from None
+            is_wrong_name = isinstance(reason, socket.gaierror) and reason.errno != socket.EAI_AGAIN
+            is_wrong = is_wrong_name or isinstance(reason, ConnectionRefusedError)
+            raise (AddressError if is_wrong else ReadingError)(_describe(error)) from None
         source = _Response(response)
         is_part = response.status == http.HTTPStatus.PARTIAL_CONTENT
         found_version = response.headers.get("ETag", "")

@@ -13,6 +13,7 @@ Keys are numbers, which count on from shard to shard; any shard thus knows its o
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -210,7 +211,7 @@ def read_index(path: str | Path) -> ShardIndex:
     """
     if is_larger(path, INDEX_SIZE):
         raise InputError(f"{{path}} has more than {INDEX_SIZE} bytes", path=path)
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise InputError(
             f"{{path}} does not exist: expected a folder of shards that {COMMAND} has written",
             path=path,

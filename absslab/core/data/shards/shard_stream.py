@@ -19,7 +19,7 @@ class ShardStream:
         size: number of bytes that it should have; None: it is not known.
         timeout: s without a byte after which a source fails.
         is_first: whether nothing has been read from this place before, so that an address at which
-            nobody answers is taken for a wrong one.
+            nobody answers twice is taken for a wrong one.
     """
 
     def __init__(
@@ -55,9 +55,11 @@ class ShardStream:
                 content = self._source.read(n_bytes)
             except ReadingError as failure:
                 self.close()
-                if self._is_first and isinstance(failure, AddressError):
+                may_be_wrong = self._is_first and not self.position and self._n_failures
+                if may_be_wrong and isinstance(failure, AddressError):
                     raise InputError(
-                        "{place} can't be read ({reason}): check the address or the command",
+                        "{place} can't be read ({reason}), tried twice: check the address or the "
+                        "command",
                         place=self.place.describe(self.name),
                         reason=Reason(str(failure), str(failure)),
                     ) from None

@@ -301,15 +301,13 @@ def test_a_command_that_fails_says_its_status_and_last_line(packed):
     assert "tried 5 times" in text
 
 
-def test_a_command_that_can_not_give_the_first_file_is_taken_for_a_wrong_one_at_once(packed):
+def test_a_command_that_can_not_give_the_first_file_twice_is_taken_for_a_wrong_one(packed):
     counted = packed.parent / "runs_of_the_command"
     command = f"pipe:sh -c 'echo >> {counted}; ls {packed}/gone/$0' {{name}}"
     place = find_place(command, timeout=1.0, may_run_command=True)
-    with pytest.raises(
-        InputError, match=r"status is 2: ls: .*\): check the address or the command"
-    ):
+    with pytest.raises(InputError, match=r"status is 2: ls: .*, tried twice: check the address or"):
         read_whole(place, "shards.json", 1.0, 1000)
-    assert counted.read_text() == "\n"
+    assert counted.read_text() == "\n\n"
 
 
 def test_a_command_that_stalls_is_given_up(packed):
