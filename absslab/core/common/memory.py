@@ -3,15 +3,13 @@
 import os
 from typing import Any
 
-# Of mallopt: keep up to so many free bytes, get so many more at once, and take arrays up to so many
-# from what was freed; the last is the largest value that glibc allows.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+# Of mallopt: keep up to so many free bytes, and take arrays up to so many from what was freed; the
+# second is the largest value that glibc allows.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT = 256 << 20
-_ADDED = 64 << 20
 _LARGEST = 32 << 20
 _VARIABLES = (  # with which a user sets the same
     "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_TOP_PAD_",
     "MALLOC_MMAP_THRESHOLD_",
     "GLIBC_TUNABLES",
 )
@@ -20,15 +18,15 @@ _VARIABLES = (  # with which a user sets the same
 def keep_freed_memory() -> None:
     """Keep up to 256 MiB that this process frees, for its next arrays.
 
-    Otherwise the system takes large arrays back and gives them again page by page, which is a tenth
-    of the time of work on recordings. A user's MALLOC_TRIM_THRESHOLD_ and the like are respected.
+    Otherwise the system often takes large arrays back and gives them again page by page, which is a
+    tenth of the time of work on recordings. A user's MALLOC_TRIM_THRESHOLD_ and the like are
+    respected.
     """
     library = _find_c_library("mallopt")
     if library is None or any(name in os.environ for name in _VARIABLES):
         return
     library.mallopt(_MMAP_THRESHOLD, _LARGEST)
     library.mallopt(_TRIM_THRESHOLD, _KEPT)
-    library.mallopt(_TOP_PAD, _ADDED)
 
 
 def release_memory() -> None:
