@@ -244,18 +244,20 @@ class Trainer:
         """Yield the features of batches, and find the steady classes at the end."""
         front_end = self.model.front_end
         targets = self.objective.share_targets if self.config.steady_classes else None
-        steady_parts = []
-        labels = []
+        # Small arrays that are kept between large ones that are not would leave holes in memory.
+        steady_parts = np.empty(self.data.n_examined, np.float32)  # (n,)
+        labels = np.empty((self.data.n_examined, len(self.model.classes)), np.float32)  # (n, K)
+        n_read = 0
         for batch in batches:
             spectra = front_end.stft(batch.waveforms.to(front_end.device))
             if targets is not None:
-                steady_parts.append(targets.steady_parts(front_end.power(spectra)).cpu())
-                labels.append(batch.labels)
+                rows = slice(n_read, n_read + len(batch.labels))
+                steady_parts[rows] = targets.steady_parts(front_end.power(spectra)).cpu()
+                labels[rows] = batch.labels
+                n_read = rows.stop
             yield front_end.features(spectra)
-        if targets is not None and steady_parts:
-            is_steady = find_steady_classes(
-                torch.cat(steady_parts).numpy(), torch.cat(labels).numpy()
-            )
+        if targets is not None and n_read:
+            is_steady = find_steady_classes(steady_parts[:n_read], labels[:n_read])
             targets.steady_classes = torch.from_numpy(is_steady).float().to(front_end.device)
 
     def validate(self) -> ValidationScores:
