@@ -49,7 +49,6 @@ def map_in_processes(
         WorkError: a process was ended from outside.
     """
     n_workers = min(n_workers or count_cores(), len(jobs))
-    others = set(multiprocessing.active_children())
     pool = _open_pool(n_workers) if n_workers > 1 else None
     if pool is None:
         yield from map(function, jobs)
@@ -71,7 +70,8 @@ def map_in_processes(
         ) from None
     finally:
         if not finish:
-            for process in set(multiprocessing.active_children()) - others:
+            # `pool.kill_workers()` from Python 3.14 on; other threads may have other children.
+            for process in list((pool._processes or {}).values()):
                 process.kill()
         pool.shutdown(wait=True, cancel_futures=True)
 
